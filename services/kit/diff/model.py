@@ -1,0 +1,103 @@
+"""What a unified diff says: files, hunks and lines, with both line numbers; everything is bytes.
+
+Vocabulary: LEFT is the old file, RIGHT the new one; line numbers start at 1, as the code hosts count.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Side(StrEnum):
+    """Which version of the file a line number belongs to."""
+
+    LEFT = "LEFT"
+    RIGHT = "RIGHT"
+
+
+class LineKind(StrEnum):
+    """How a line takes part in a hunk; the value is its first character in the diff."""
+
+    CONTEXT = " "
+    ADDED = "+"
+    REMOVED = "-"
+
+
+class FileStatus(StrEnum):
+    """What happened to the file as a whole."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    MODIFIED = "modified"
+    RENAMED = "renamed"
+    COPIED = "copied"
+    MODE_CHANGED = "mode_changed"
+
+
+class Line(NamedTuple):
+    """One line of a hunk: `text` has no final newline and keeps a carriage return."""
+
+    kind: LineKind
+    old: int | None
+    new: int | None
+    text: bytes
+    newline: bool = True  # False where git adds "\\ No newline at end of file"
+
+    def number(self, side: Side) -> int | None:
+        """The line's number on `side`, None where that side does not have it."""
+        return self.old if side is Side.LEFT else self.new
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """A hunk kept as the bytes of its body, so that a large diff costs its own size and little more."""
+
+    old_start: int
+    old_count: int
+    new_start: int
+    new_count: int
+    section: bytes  # what follows the second @@
+    body: bytes  # the lines with their first character, as they stand in the diff
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines in order, numbered on both sides."""
+        old, new = self.old_start, self.new_start
+        pending: Line | None = None
+        for raw in self.body.split(b"\n")[:-1] if self.body.endswith(b"\n") else self.body.split(b"\n"):
+            mark, text = raw[:1], raw[1:]
+            if mark == b"\\":
+                if pending is not None:
+                    pending = pending._replace(newline=False)
+                continue
+            if pending is not None:
+                yield pending
+            if mark == b"+":
+                pending, new = Line(LineKind.ADDED, None, new, text), new + 1
+            elif mark == b"-":
+                pending, old = Line(LineKind.REMOVED, old, None, text), old + 1
+            else:
+                pending, old, new = Line(LineKind.CONTEXT, old, new, text), old + 1, new + 1
+        if pending is not None:
+            yield pending
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One changed file. Paths are the raw bytes git knows, without a/ and b/; None where the side has no file."""
+
+    old_path: bytes | None
+    new_path: bytes | None
+    status: FileStatus
+    hunks: tuple[Hunk, ...] = ()
+    old_mode: str | None = None  # "100644", "100755", "120000" (symlink), "160000" (submodule)
+    new_mode: str | None = None
+    is_binary: bool = False
+    similarity: int | None = None  # percent, for renames and copies
+
+    @property
+    def path(self) -> bytes:
+        """The path to speak of: the new one, or the old one of a removed file."""
+        path = self.new_path if self.new_path is not None else self.old_path
+        assert path is not None, "a file in a diff has at least one side"
+        return path

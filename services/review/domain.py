@@ -1,0 +1,160 @@
+"""The words of a review: claims, findings, receipts. Knows nothing of databases, networks or protos."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from services.kit.diff.model import Side
+
+
+class Severity(StrEnum):
+    """How much harm the problem does if it is merged; ordered from low to critical."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for low up to 3 for critical."""
+        return list(Severity).index(self)
+
+
+class SourceKind(StrEnum):
+    """Who claims the problem."""
+
+    MODEL = "model"
+    ANALYZER = "analyzer"
+    RULE = "rule"
+    IMPORT = "import"
+
+
+class DropReason(StrEnum):
+    """Why a claim did not become a finding; counted in the receipt."""
+
+    QUOTE_NOT_FOUND = "quote_not_found"
+    AMBIGUOUS = "ambiguous"
+    SIDE_MISMATCH = "side_mismatch"
+    OUTSIDE_DIFF = "outside_diff"
+    DUPLICATE = "duplicate"
+    BELOW_SEVERITY = "below_severity"
+    REFUTED = "refuted"
+    OVER_LIMIT = "over_limit"
+    SUPPRESSED = "suppressed"
+
+
+class Fate(StrEnum):
+    """What became of a file or an analyzer."""
+
+    REVIEWED = "reviewed"
+    PARTIAL = "partial"
+    SKIPPED = "skipped"
+    RAN = "ran"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a claim comes from."""
+
+    kind: SourceKind
+    name: str
+    rule_id: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A problem somebody says is there, with the text it is about; it carries no line number that is believed.
+
+    `near_line` is where an analyzer saw it: it only chooses among places whose text is the quote.
+    """
+
+    path: str
+    side: Side
+    quote: str
+    severity: Severity
+    category: str
+    title: str
+    body: str
+    source: Source
+    confidence: float = 1.0
+    replacement: str | None = None
+    near_line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A claim bound to lines of the diff: `quote` is cut from the diff, never taken from the claim."""
+
+    fingerprint: str
+    path: str
+    side: Side
+    start_line: int
+    end_line: int
+    quote: str
+    severity: Severity
+    category: str
+    confidence: float
+    title: str
+    body: str
+    source: Source
+    replacement: str | None = None  # only where the quote was found whole
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """The fate of one changed file."""
+
+    path: str
+    status: str
+    fate: Fate
+    reason: str | None
+    hunks: int
+    hunks_read: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzerReport:
+    """The fate of one analyzer."""
+
+    name: str
+    version: str
+    fate: Fate
+    reason: str | None
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the analysis child answers: bound findings, and what was read, by whom, and what was dropped.
+
+    `summary_only` holds claims that are true but have no single place; they are told in the summary.
+    """
+
+    findings: tuple[Finding, ...]
+    files: tuple[FileReport, ...]
+    analyzers: tuple[AnalyzerReport, ...]
+    dropped: Mapping[DropReason, int] = field(default_factory=dict)
+    summary_only: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One changed file as the host or the upload gave it; every byte in it is untrusted.
+
+    `patch` is the hunks alone (from the first @@), None where the host gave none; `reason` then says why.
+    `head` and `base` are whole contents, None where they were not fetched or do not exist.
+    """
+
+    path: bytes
+    status: str  # added | removed | modified | renamed | copied | changed
+    previous_path: bytes | None = None
+    patch: bytes | None = None
+    head: bytes | None = None
+    base: bytes | None = None
+    old_mode: str | None = None
+    new_mode: str | None = None
+    reason: str | None = None

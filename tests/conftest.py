@@ -1,0 +1,3 @@
+"""Fixtures every test may use come from `tests/support`."""
+
+pytest_plugins = ["tests.support.postgres"]

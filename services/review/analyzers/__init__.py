@@ -1,0 +1,1 @@
+"""Deterministic analyzers and the confined child process they run in."""

@@ -1,0 +1,14 @@
+"""Identifiers: UUID version 7, so that they sort by the time they were made (RFC 9562 section 5.7)."""
+
+import os
+import time
+import uuid
+
+
+def new_id() -> uuid.UUID:
+    """Answer a new identifier; the first 48 bits are milliseconds since 1970."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=value)

@@ -1,0 +1,84 @@
+"""One pool per service, and the two ways in: one organisation's rows, or the queue tables of all."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:
+    Connection: TypeAlias = Any
+
+
+class Database:
+    """A service's view of Postgres: it logs in as a role that owns nothing and takes the service's role."""
+
+    def __init__(self, dsn: str, service: str, *, max_size: int = 10) -> None:
+        self._dsn = dsn
+        self._role = f"lintel_{service}"
+        self._max_size = max_size
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._listener: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def open(self) -> None:
+        """Connect. Raises OSError or asyncpg.PostgresError if the database does not answer."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._max_size,
+            timeout=5,
+            command_timeout=30,
+            max_inactive_connection_lifetime=60,
+            server_settings={
+                "role": self._role,
+                "application_name": self._role,
+                "statement_timeout": "30s",
+                "idle_in_transaction_session_timeout": "60s",
+            },
+        )
+
+    async def close(self) -> None:
+        """Give the connections back; those in use are ended after ten seconds."""
+        if self._listener is not None and not self._listener.is_closed():
+            await self._listener.close(timeout=2)
+        if self._pool is not None:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def tenant(self, organization_id: UUID | str) -> AsyncIterator[Connection]:
+        """A transaction that sees and writes the rows of one organisation only (row-level security)."""
+        async with self._acquire() as connection, connection.transaction():
+            await connection.execute("SELECT set_config('lintel.organization_id', $1, true)", str(organization_id))
+            yield connection
+
+    @asynccontextmanager
+    async def queue(self) -> AsyncIterator[Connection]:
+        """A transaction that sees every organisation, but only the queue tables of the service."""
+        async with self._acquire() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL ROLE {self._role}_queue")
+            yield connection
+
+    async def ping(self) -> None:
+        """Answer if the database does. Raises OSError, TimeoutError or asyncpg.PostgresError otherwise."""
+        async with self._acquire() as connection:
+            await connection.execute("SELECT 1", timeout=2)
+
+    async def listen(self, channel: str, wake: Callable[[], None]) -> None:
+        """Call `wake` on each NOTIFY of the channel; only a hint, so a lost connection is reopened at the next call."""
+        if self._listener is None or self._listener.is_closed():
+            self._listener = await asyncpg.connect(self._dsn, timeout=5, server_settings={"role": self._role})
+        await self._listener.add_listener(channel, lambda *_: wake())
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the connection that hears NOTIFY is alive."""
+        return self._listener is not None and not self._listener.is_closed()
+
+    @asynccontextmanager
+    async def _acquire(self) -> AsyncIterator[Connection]:
+        assert self._pool is not None, "open() comes first"
+        async with self._pool.acquire(timeout=10) as connection:
+            yield connection

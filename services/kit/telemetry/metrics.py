@@ -1,0 +1,58 @@
+"""Every metric of Lintel by name, and the text that Prometheus reads. Labels are fixed and bounded."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+RPC_SECONDS = Histogram("lintel_rpc_server_duration_seconds", "Time of an RPC", ["method", "code"], registry=REGISTRY)
+RPC_IN_FLIGHT = Gauge("lintel_rpc_server_in_flight", "RPCs being handled", ["server"], registry=REGISTRY)
+RPC_REFUSED = Counter(
+    "lintel_rpc_server_admission_refused_total", "RPCs refused because the server was full", registry=REGISTRY
+)
+WEBHOOKS = Counter(
+    "lintel_webhook_deliveries_total", "Webhook requests by host and outcome", ["host", "outcome"], registry=REGISTRY
+)
+DELIVERIES = Counter(
+    "lintel_deliveries_handled_total", "Deliveries by host and final state", ["host", "state"], registry=REGISTRY
+)
+OUTBOX_SENT = Counter("lintel_outbox_sent_total", "Envelopes confirmed by the bus", registry=REGISTRY)
+OUTBOX_RESENT = Counter(
+    "lintel_outbox_resent_total", "Envelopes that the receiver did not have and were sent again", registry=REGISTRY
+)
+OUTBOX_OLDEST = Gauge("lintel_outbox_oldest_seconds", "Age of the oldest envelope not sent", registry=REGISTRY)
+INBOX_HANDLED = Counter("lintel_inbox_handled_total", "Envelopes by outcome", ["outcome"], registry=REGISTRY)
+RUNS = Counter("lintel_review_runs_total", "Runs by final state", ["state"], registry=REGISTRY)
+RUN_SECONDS = Histogram(
+    "lintel_review_run_duration_seconds",
+    "Time from claim to end",
+    registry=REGISTRY,
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
+LEASES_LOST = Counter("lintel_review_leases_lost_total", "Runs whose lease a worker lost", registry=REGISTRY)
+PUBLICATIONS = Counter("lintel_publications_total", "Calls of Publish by outcome", ["outcome"], registry=REGISTRY)
+DUPLICATES_REMOVED = Counter(
+    "lintel_publication_duplicates_removed_total", "Own duplicates removed from a host", registry=REGISTRY
+)
+HTTP_SECONDS = Histogram(
+    "lintel_http_server_duration_seconds", "Time of a REST request", ["route", "method", "status"], registry=REGISTRY
+)
+
+
+def serve(port: int, address: str = "127.0.0.1") -> Callable[[], None]:
+    """Serve the text on http://address:port/metrics; answers what stops it. Raises OSError if the port is taken."""
+    server, thread = start_http_server(port, addr=address, registry=REGISTRY)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return stop

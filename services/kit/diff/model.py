@@ -3,10 +3,13 @@
 Vocabulary: LEFT is the old file, RIGHT the new one; line numbers start at 1, as the code hosts count.
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+_ADDED, _REMOVED, _NO_NEWLINE, _FEED = b"+-\\\n"
 
 
 class Side(StrEnum):
@@ -58,26 +61,41 @@ class Hunk:
     new_start: int
     new_count: int
     section: bytes  # what follows the second @@
-    body: bytes  # the lines with their first character, as they stand in the diff
+    body: bytes  # the lines with their first character, as they stand in the diff; the very last may lack its feed
+
+    @property
+    def old_first(self) -> int:
+        """The first old line covered; for an empty side, where `old_start` names the line before it, the next one."""
+        return self.old_start if self.old_count else self.old_start + 1
+
+    @property
+    def new_first(self) -> int:
+        """The first new line covered, likewise."""
+        return self.new_start if self.new_count else self.new_start + 1
 
     def lines(self) -> Iterator[Line]:
-        """Yield the lines in order, numbered on both sides."""
+        """Yield the lines in order, numbered on both sides, one at a time."""
         old, new = self.old_start, self.new_start
-        pending: Line | None = None
-        for raw in self.body.split(b"\n")[:-1] if self.body.endswith(b"\n") else self.body.split(b"\n"):
-            mark, text = raw[:1], raw[1:]
-            if mark == b"\\":
+        pending: Line | None = None  # held back until it is known whether the mark of a missing newline follows
+        for raw in io.BytesIO(self.body):
+            mark = raw[0]
+            if mark == _NO_NEWLINE:
                 if pending is not None:
                     pending = pending._replace(newline=False)
                 continue
             if pending is not None:
                 yield pending
-            if mark == b"+":
-                pending, new = Line(LineKind.ADDED, None, new, text), new + 1
-            elif mark == b"-":
-                pending, old = Line(LineKind.REMOVED, old, None, text), old + 1
+            text = raw[1:-1] if raw[-1] == _FEED else raw[1:]
+            if mark == _ADDED:
+                pending = Line(LineKind.ADDED, None, new, text)
+                new += 1
+            elif mark == _REMOVED:
+                pending = Line(LineKind.REMOVED, old, None, text)
+                old += 1
             else:
-                pending, old, new = Line(LineKind.CONTEXT, old, new, text), old + 1, new + 1
+                pending = Line(LineKind.CONTEXT, old, new, text)
+                old += 1
+                new += 1
         if pending is not None:
             yield pending
 
@@ -90,7 +108,7 @@ class FileDiff:
     new_path: bytes | None
     status: FileStatus
     hunks: tuple[Hunk, ...] = ()
-    old_mode: str | None = None  # "100644", "100755", "120000" (symlink), "160000" (submodule)
+    old_mode: str | None = None  # "100644", "100755", "120000" (symlink), "160000" (submodule); None if not stated
     new_mode: str | None = None
     is_binary: bool = False
     similarity: int | None = None  # percent, for renames and copies

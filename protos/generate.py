@@ -25,7 +25,7 @@ def main() -> int:
     GEN.mkdir()
     paths = [f"-I{ROOT}", f"-I{THIRD_PARTY}", f"-I{WELL_KNOWN}"]
     runs = [
-        [*paths, f"--python_out={GEN}", f"--pyi_out={GEN}", *ours, "buf/validate/validate.proto"],
+        [*paths, f"--python_out={GEN}", f"--mypy_out=quiet:{GEN}", *ours, "buf/validate/validate.proto"],
         [*paths, f"--grpc_python_out={GEN}", f"--mypy_grpc_out=quiet,only_async:{GEN}", *services],
         [*paths, f"--descriptor_set_out={GEN}/descriptors.binpb", "--include_imports", "--include_source_info", *ours],
     ]

@@ -2,15 +2,31 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
+from services.kit.errors import AppError, Reason
+from services.kit.telemetry import log as logs
+
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 else:
     Connection: TypeAlias = Any
+
+_SOON = timedelta(seconds=1)
+_LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,  # the connection or the pool is closed
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,  # starting up or shutting down
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+_logger = logs.get("postgres")
 
 
 class Database:
@@ -62,7 +78,7 @@ class Database:
             yield connection
 
     async def ping(self) -> None:
-        """Answer if the database does. Raises OSError, TimeoutError or asyncpg.PostgresError otherwise."""
+        """Answer if the database does; raises AppError(UNAVAILABLE) otherwise."""
         async with self._acquire() as connection:
             await connection.execute("SELECT 1", timeout=2)
 
@@ -80,5 +96,9 @@ class Database:
     @asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Connection]:
         assert self._pool is not None, "open() comes first"
-        async with self._pool.acquire(timeout=10) as connection:
-            yield connection
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                yield connection
+        except _LOST as error:
+            _logger.warning("database lost", error=type(error).__name__)
+            raise AppError(Reason.UNAVAILABLE, "The database does not answer.", retry_after=_SOON) from None

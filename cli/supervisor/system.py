@@ -1,0 +1,168 @@
+"""The children of one embedded system and what starting each of them takes."""
+
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cli.engines import envoy
+from cli.engines.postgres import STOP_LADDER, PostgresEngine
+from cli.engines.spawn import Command
+from cli.layout import Layout
+from cli.supervisor.child import Child, Ladder
+from cli.supervisor.logfile import RotatingLog
+from cli.supervisor.options import Options
+from cli.supervisor.plan import Ports, application_environment, choose_ports, external_postgres, python_environment
+from cli.supervisor.status import Status
+
+DATABASE = "lintel"
+APPLICATION_ROLE = "lintel"  # owns nothing; made by the migrations
+LADDERS: dict[str, Ladder] = {
+    "postgres": STOP_LADDER,
+    "application": [(signal.SIGTERM, 12.0), (signal.SIGKILL, 10.0)],  # it drains for at most 10 s
+    "envoy": [(signal.SIGTERM, 6.0), (signal.SIGKILL, 5.0)],
+}
+TASK_LADDER: Ladder = [(signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)]
+
+
+class System:
+    """Everything one supervisor owns; `environment` is the resolved one of the application."""
+
+    def __init__(
+        self, options: Options, layout: Layout, environment: Mapping[str, str], selector: selectors.BaseSelector
+    ) -> None:
+        self.options = options
+        self.layout = layout
+        self.children: list[Child] = []
+        self.sockets = layout.sockets()
+        self.engine = None if external_postgres(environment) else PostgresEngine(layout.postgres)
+        self.has_edge = "gateway" in options.roles
+        self.envoy_binary = (
+            envoy.find_binary() if self.has_edge and environment.get("LINTEL_EDGE") != "direct" else None
+        )
+        self.direct = self.envoy_binary is None
+        self.ports: Ports = choose_ports(options, environment, direct=self.direct, edge=self.has_edge)
+        self._environment = environment
+        self._selector = selector
+        self._logs: list[RotatingLog] = []
+
+    def describe(self, status: Status) -> None:
+        """Fill in what is known before anything runs."""
+        status.roles = list(self.options.roles)
+        status.ports = self.ports.named() if self.has_edge else {"metrics": self.ports.metrics}
+        status.edge = ("direct" if self.direct else "envoy") if self.has_edge else "none"
+        status.sockets = str(self.sockets)
+        status.notes += self.ports.notes
+        status.versions["python"] = sys.version.split()[0]
+        if self.envoy_binary:
+            status.versions["envoy"] = envoy.version(self.envoy_binary)
+        elif self.has_edge and self._environment.get("LINTEL_EDGE") != "direct":
+            status.notes.append(f"no Envoy for this platform: the gateway listens itself, gRPC on {self.ports.grpc}")
+
+    def postgres(self) -> Child:
+        """Return the child that runs the embedded Postgres."""
+        engine = self.engine
+        if engine is None:
+            raise RuntimeError("an external Postgres is configured")
+
+        def command() -> Command:
+            engine.prepare()
+            return engine.command()
+
+        return self.child("postgres", command)
+
+    def application(self) -> Child:
+        """Return the child that runs every role in one process."""
+        return self.python("application", ["services", *self.options.roles], self.dsn(APPLICATION_ROLE))
+
+    def migrations(self) -> Child:
+        """Return the child that brings the schema up to date and ends."""
+        return self.python("migrations", ["migrations", "run"], None)
+
+    def bootstrap(self) -> Child:
+        """Return the child that makes the default organisation and prints its API key, once, to its output."""
+        return self.python("bootstrap", ["services.auth.bootstrap"], self.dsn(APPLICATION_ROLE))
+
+    def edge(self) -> Child:
+        """Return the child that runs Envoy with a configuration rendered for these ports."""
+        binary = self.envoy_binary
+        if binary is None:
+            raise RuntimeError("the gateway is its own edge here")
+        self.layout.envoy.write_text(envoy.configuration(self.ports.named(), self.sockets), encoding="utf-8")
+        return self.child("envoy", lambda: envoy.command(binary, self.layout.envoy))
+
+    def python(self, name: str, words: list[str], dsn: str | None) -> Child:
+        """Return a child that runs one of our modules with the application's environment."""
+        environment = application_environment(
+            self._environment, self.layout.state, self.sockets, self.ports, direct=self.direct, dsn=dsn
+        )
+        if name == "migrations" and self.engine is not None:
+            environment["LINTEL_MIGRATIONS_URL"] = self.engine.dsn(DATABASE)
+        command = Command(
+            [sys.executable, "-m", *words], env=python_environment(environment), death_signal=signal.SIGKILL
+        )
+        return self.child(name, lambda: command, keep_output=name == "bootstrap")
+
+    def child(self, name: str, command: Callable[[], Command], *, keep_output: bool = False) -> Child:
+        """Make a child with a log of its own and remember it in starting order."""
+        log = RotatingLog(self.layout.logs / f"{name}.log")
+        made = Child(name, command, log, self._selector, LADDERS.get(name, TASK_LADDER), keep_output=keep_output)
+        self._logs.append(log)
+        self.children.append(made)
+        return made
+
+    def forget(self, child: Child) -> None:
+        """Drop a child that did its one task."""
+        self.children.remove(child)
+
+    def dsn(self, user: str) -> str | None:
+        """Return the embedded database's DSN for a user, None when the environment names another."""
+        return self.engine.dsn(DATABASE, user) if self.engine else None
+
+    def application_is_ready(self) -> bool:
+        """Ask the gateway, or where it is not among the roles every internal socket, whether it serves."""
+        if self.has_edge and self.direct:
+            return answers(("127.0.0.1", self.ports.edge))
+        if self.has_edge:
+            return answers(str(self.sockets / "gateway.sock"))
+        return all(accepts(self.sockets / f"{role}.sock") for role in self.options.roles if not role.endswith("worker"))
+
+    def edge_is_ready(self) -> bool:
+        """Ask the gateway through Envoy whether it serves."""
+        return answers(("127.0.0.1", self.ports.edge))
+
+    def close(self) -> None:
+        """Let go of logs, descriptors and private directories; the children must be gone."""
+        for log in self._logs:
+            log.close()
+        if self.engine:
+            self.engine.release()
+        if self.sockets != self.layout.run:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+def answers(address: str | tuple[str, int], path: str = "/health/ready") -> bool:
+    """Tell whether an HTTP server at this TCP address or unix socket answers the path with 200."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as client:
+            client.settimeout(1.0)
+            client.connect(address)
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            return client.recv(64).split(b" ")[1:2] == [b"200"]
+    except OSError:
+        return False
+
+
+def accepts(path: Path) -> bool:
+    """Tell whether something accepts connections on this unix socket."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(1.0)
+            client.connect(str(path))
+    except OSError:
+        return False
+    return True

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Mapping
 
-# Settings that no option of "git diff" overrides. A repository's own configuration is read whatever we do.
+# What a repository's own configuration could change and no option of "git diff" fixes.
 _SETTINGS = (
     "core.fsmonitor=false",  # would start a program named by the repository
     "core.hooksPath=/dev/null",
     "core.attributesFile=/dev/null",
     "diff.suppressBlankEmpty=false",
+    "diff.context=3",  # the option for it would ask for a patch where only names are wanted
+    "diff.interHunkContext=0",
 )
 
 # Everything that changes the form of a patch or which files are paired, fixed; the values are git's own defaults.
@@ -20,8 +22,6 @@ DIFF_OPTIONS = (
     "--dst-prefix=b/",
     "--find-renames=50%",
     "-l1000",
-    "--unified=3",
-    "--inter-hunk-context=0",
     "--diff-algorithm=myers",
     "--indent-heuristic",
     "--submodule=short",

@@ -89,7 +89,7 @@ class PositionMap:
             return None  # a change was left out here (as by "git diff -I"), and the diff does not say where
         return there_end + (line - here_end)
 
-    def _index(self, index: int) -> dict[Side, array[int]]:
+    def _index(self, index: int) -> dict[Side, "array[int]"]:
         """Where each line of a hunk starts in its body, by side; made once."""
         if index not in self._offsets:
             self._offsets[index] = _line_offsets(self._hunks[index])
@@ -112,7 +112,7 @@ class _Spans:
         return index if index >= 0 and line < self.ends[index] else None
 
 
-def _line_offsets(hunk: Hunk) -> dict[Side, array[int]]:
+def _line_offsets(hunk: Hunk) -> dict[Side, "array[int]"]:
     left, right = array("Q"), array("Q")
     at = 0
     for raw in io.BytesIO(hunk.body):

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from services.kit.diff.model import Side
 
@@ -158,3 +160,93 @@ class SourceFile:
     old_mode: str | None = None
     new_mode: str | None = None
     reason: str | None = None
+
+
+class RunState(StrEnum):
+    """Where a run stands; docs/state-machine.md draws it."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    PUBLISHED = "PUBLISHED"
+    COMPLETED = "COMPLETED"
+    SUPERSEDED = "SUPERSEDED"
+    CANCELLED = "CANCELLED"
+    FAILED = "FAILED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has come to its end."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestRef:
+    """Names a pull request on a code host; an empty connection is the environment's."""
+
+    host: str
+    connection_id: str
+    repository_id: str
+    repository: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event said of a pull request: a hint, the host's answer decides."""
+
+    ref: PullRequestRef
+    action: str  # opened | synchronized | reopened | ready | retargeted | closed | draft
+    head_sha: str
+    base_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A review on its way, as its worker holds it."""
+
+    id: UUID
+    organization_id: UUID
+    pull_request_id: UUID
+    ref: PullRequestRef
+    head_sha: str
+    base_ref: str
+    force_key: str
+    epoch: int
+    errors: int
+    crashes: int
+    waits: int
+    must_finish: bool
+    traceparent: str
+    create_time: datetime
+    state: RunState = RunState.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run found out, before it is published."""
+
+    base_sha: str
+    analysis: Analysis
+    notes: tuple[str, ...]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request as the host sees it now."""
+
+    is_open: bool
+    is_draft: bool
+    head_sha: str
+    base_ref: str
+    base_sha: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSource:
+    """The change that is reviewed, as the host gave it, and in words what it did not give."""
+
+    pull_request: PullRequest
+    files: tuple[SourceFile, ...]
+    omissions: tuple[str, ...]

@@ -103,31 +103,12 @@ CREATE TABLE review.findings (
     UNIQUE (run_id, position)
 );
 
-CREATE TABLE review.artefacts (
-    id uuid PRIMARY KEY,
-    organization_id uuid NOT NULL,
-    run_id uuid NOT NULL,
-    kind text NOT NULL,
-    size bigint NOT NULL, -- before compression
-    sha256 text NOT NULL,
-    complete boolean NOT NULL DEFAULT false,
-    create_time timestamptz NOT NULL DEFAULT clock_timestamp(),
-    UNIQUE (run_id, kind)
-);
-CREATE TABLE review.artefact_chunks (
-    artefact_id uuid NOT NULL REFERENCES review.artefacts (id) ON DELETE CASCADE,
-    organization_id uuid NOT NULL,
-    position integer NOT NULL,
-    data bytea NOT NULL,
-    PRIMARY KEY (artefact_id, position)
-);
-
 DO $$
 DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'inbox', 'pull_requests', 'runs', 'checkpoints', 'findings', 'artefacts', 'artefact_chunks'
+        'inbox', 'pull_requests', 'runs', 'checkpoints', 'findings'
     ] LOOP
         EXECUTE format('ALTER TABLE review.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE review.%I FORCE ROW LEVEL SECURITY', name);
@@ -145,7 +126,5 @@ BEGIN
     END LOOP;
 END
 $$;
-GRANT DELETE ON review.inbox TO lintel_review_queue;
 GRANT SELECT, INSERT ON review.checkpoints TO lintel_review;
 GRANT SELECT, INSERT, UPDATE, DELETE ON review.findings TO lintel_review;
-GRANT SELECT, INSERT, UPDATE, DELETE ON review.artefacts, review.artefact_chunks TO lintel_review;

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 else:
     Connection: TypeAlias = Any
+Row: TypeAlias = asyncpg.Record
 
 _SOON = timedelta(seconds=1)
 _LOST = (

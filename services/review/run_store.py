@@ -1,0 +1,193 @@
+"""All SQL about pull requests and runs. Every change of a run is made by `move` under its pull request's row lock."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from services.kit.ids import new_id
+from services.kit.postgres.pool import Connection, Row
+from services.review.domain import PullRequestRef, Run, RunState
+from services.review.machine import ALLOWED
+
+_RUN = (
+    "SELECT r.*, p.host, p.connection_id, p.host_repository_id, p.repository, p.number "
+    "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+)
+
+
+async def lock_pull_request(connection: Connection, organization_id: UUID, ref: PullRequestRef) -> Row:
+    """Find or make the row of a pull request and lock it until the transaction ends."""
+    row = await connection.fetchrow(
+        "INSERT INTO review.pull_requests "
+        "(id, organization_id, host, connection_id, host_repository_id, repository, number) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) "
+        "ON CONFLICT (organization_id, host, connection_id, host_repository_id, number) "
+        "DO UPDATE SET repository = excluded.repository RETURNING *, clock_timestamp() AS now",
+        new_id(),
+        organization_id,
+        ref.host,
+        ref.connection_id,
+        ref.repository_id,
+        ref.repository,
+        ref.number,
+    )
+    assert row is not None, "an upsert returns its row"
+    return row
+
+
+async def lock_of_run(connection: Connection, run_id: UUID) -> Row | None:
+    """Lock the pull request of a run, then answer the run as it is under the lock; None if there is no such run."""
+    await connection.execute(
+        "SELECT FROM review.pull_requests WHERE id = (SELECT pull_request_id FROM review.runs WHERE id = $1) "
+        "FOR UPDATE",
+        run_id,
+    )
+    return await connection.fetchrow(_RUN + "WHERE r.id = $1", run_id)
+
+
+async def lock_due(connection: Connection) -> Row | None:
+    """Lock the pull request of the run that is due first and whose lock is free, and answer the run."""
+    pull_request = await connection.fetchval(
+        "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+        "WHERE r.state = 'QUEUED' AND r.available_at <= clock_timestamp() AND NOT EXISTS "
+        "(SELECT FROM review.runs o WHERE o.pull_request_id = p.id AND o.state = 'RUNNING') "
+        "ORDER BY r.available_at LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
+    )
+    # Asked again under the lock: another claimer may have been here between the look and the lock.
+    return await connection.fetchrow(
+        _RUN + "WHERE r.pull_request_id = $1 AND r.state = 'QUEUED' AND r.available_at <= clock_timestamp() "
+        "AND NOT EXISTS (SELECT FROM review.runs o WHERE o.pull_request_id = $1 AND o.state = 'RUNNING')",
+        pull_request,
+    )
+
+
+async def lock_expired(connection: Connection) -> Row | None:
+    """Lock the pull request of a run whose lease is over, and answer the run."""
+    pull_request = await connection.fetchval(
+        "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+        "WHERE r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp() "
+        "ORDER BY r.lease_expire_time LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
+    )
+    return await connection.fetchrow(
+        _RUN + "WHERE r.pull_request_id = $1 AND r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp()",
+        pull_request,
+    )
+
+
+async def runs_of(connection: Connection, pull_request_id: UUID) -> list[Row]:
+    """Answer the runs of a locked pull request that are on or waiting, and the newest of each finished head."""
+    rows: list[Row] = await connection.fetch(
+        "SELECT DISTINCT ON (head_sha, base_ref, force_key, state) * FROM review.runs WHERE pull_request_id = $1 "
+        "ORDER BY head_sha, base_ref, force_key, state, id DESC",
+        pull_request_id,
+    )
+    return rows
+
+
+async def insert(connection: Connection, pull_request: Row, head_sha: str, base_ref: str, traceparent: str) -> UUID:
+    """Begin a run that waits; the pull request is locked."""
+    run_id = new_id()
+    await connection.execute(
+        "INSERT INTO review.runs (id, organization_id, pull_request_id, head_sha, base_ref, traceparent) "
+        "VALUES ($1, $2, $3, $4, $5, $6)",
+        run_id,
+        pull_request["organization_id"],
+        pull_request["id"],
+        head_sha,
+        base_ref,
+        traceparent,
+    )
+    return run_id
+
+
+async def retarget(connection: Connection, run_id: UUID, head_sha: str, base_ref: str) -> None:
+    """Give a run another head; what went wrong with the old one is forgotten, but a wait is kept."""
+    await connection.execute(
+        "UPDATE review.runs SET head_sha = $2, base_ref = $3, errors = 0, crashes = 0, "
+        "available_at = CASE WHEN waits > 0 THEN available_at ELSE clock_timestamp() END WHERE id = $1",
+        run_id,
+        head_sha,
+        base_ref,
+    )
+
+
+async def move(connection: Connection, run: Row, target: RunState, reason: str = "", **values: Any) -> None:
+    """Move a run to a state, and set columns with it. Raises ValueError for a transition that is not in the table."""
+    source = RunState(run["state"])
+    if (source, target) not in ALLOWED:
+        raise ValueError(f"a run does not go from {source} to {target}")
+    values |= {"state": target.value, "state_reason": reason}
+    if target is not RunState.RUNNING:
+        values["lease_expire_time"] = None
+    if target.is_final:
+        await connection.execute(
+            "UPDATE review.pull_requests SET superseded_count = 0, superseding_since = NULL WHERE id = $1 AND $2",
+            run["pull_request_id"],
+            target is not RunState.SUPERSEDED,
+        )
+    sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(values, start=2))
+    finish = ", finish_time = clock_timestamp()" if target.is_final else ""
+    await connection.execute(
+        f"UPDATE review.runs SET {sets}{finish} WHERE id = $1",  # noqa: S608 - columns are ours, values are arguments
+        run["id"],
+        *values.values(),
+    )
+    await connection.execute("NOTIFY review_runs")
+
+
+async def begin_claim(connection: Connection, run: Row, worker: str, lease: timedelta) -> Row:
+    """Move a locked run to RUNNING under a new epoch and answer it as it is then."""
+    epoch = await connection.fetchval(
+        "UPDATE review.pull_requests SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch", run["pull_request_id"]
+    )
+    expire: datetime = await connection.fetchval("SELECT clock_timestamp() + $1::interval", lease)
+    await move(
+        connection,
+        run,
+        RunState.RUNNING,
+        epoch=epoch,
+        worker=worker,
+        lease_expire_time=expire,
+        claim_time=expire - lease,
+        stop_reason="",
+    )
+    claimed = await connection.fetchrow(_RUN + "WHERE r.id = $1", run["id"])
+    assert claimed is not None, "the row is locked"
+    return claimed
+
+
+async def extend_lease(connection: Connection, run_id: UUID, lease: timedelta) -> None:
+    """Let a lease last `lease` from now."""
+    await connection.execute(
+        "UPDATE review.runs SET lease_expire_time = clock_timestamp() + $2::interval WHERE id = $1", run_id, lease
+    )
+
+
+async def ask_to_stop(connection: Connection, run_id: UUID, reason: str) -> None:
+    """Tell the worker of a run, at its next heartbeat, to end it."""
+    await connection.execute(
+        "UPDATE review.runs SET stop_reason = $2 WHERE id = $1 AND stop_reason = ''", run_id, reason
+    )
+    await connection.execute("NOTIFY review_runs")
+
+
+async def count_superseding(connection: Connection, pull_request_id: UUID) -> None:
+    """Note that a newer head ended a run of the locked pull request."""
+    await connection.execute(
+        "UPDATE review.pull_requests SET superseded_count = superseded_count + 1, "
+        "superseding_since = coalesce(superseding_since, clock_timestamp()) WHERE id = $1",
+        pull_request_id,
+    )
+
+
+async def must_finish(connection: Connection, run_id: UUID) -> None:
+    """Say that heads move faster than reviews, and this run comes to its end."""
+    await connection.execute("UPDATE review.runs SET must_finish = true WHERE id = $1", run_id)
+
+
+def to_run(row: Row) -> Run:
+    """Build the domain's run."""
+    ref = PullRequestRef(row["host"], row["connection_id"], row["host_repository_id"], row["repository"], row["number"])
+    same = ("id", "organization_id", "pull_request_id", "head_sha", "base_ref", "force_key", "epoch", "errors")
+    more = ("crashes", "waits", "must_finish", "traceparent", "create_time")
+    return Run(ref=ref, state=RunState(row["state"]), **{name: row[name] for name in (*same, *more)})

@@ -34,7 +34,11 @@ SHAPES: tuple[Shape, ...] = tuple(
         ),
         ("slack-token", "xox", r"xox[abeoprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,}"),
         ("slack-token", "xapp-", r"xapp-[A-Za-z0-9-]{10,}"),
-        ("slack-webhook", "hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,}"),
+        (
+            "slack-webhook",
+            "hooks.slack.com/",
+            r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/_-]{20,}",
+        ),
         ("stripe-key", "k_live_", r"[srp]k_live_[A-Za-z0-9]{10,}"),
         ("stripe-key", "k_test_", r"[sr]k_test_[A-Za-z0-9]{10,}"),
         ("stripe-webhook-secret", "whsec_", r"whsec_[A-Za-z0-9+/=]{16,}"),

@@ -15,7 +15,7 @@ from pathlib import Path
 from services.review.analyzers import landlock, seccomp
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP = 1, 4, 8, 24
-_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 38, 47, 2
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 36, 38, 47, 2
 _SIGKILL = 9
 _CAP_DAC_READ_SEARCH = 2
 _CAP_VERSION_3 = 0x20080522
@@ -24,7 +24,7 @@ _PRIVATE_UIDS, _NOBODY = 1_900_000_000, 65534  # a user of its own per child, so
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProcessLimits:
     """Resource limits of one process of the child: bytes, seconds, counts."""
 
     memory: int
@@ -52,10 +52,11 @@ class _CapData(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
-def confine(folder: str, package: str, tools: Iterable[str], limits: Limits) -> Walls:
+def confine(folder: str, package: str, tools: Iterable[str], limits: ProcessLimits) -> Walls:
     """Shut this process in: `folder` is all it may write, `package` and the interpreter all it may read.
 
-    `tools` are the programs it may run. What the system can't do becomes a note; raises OSError only when a limit is refused.
+    `tools` are the programs it may run. What the system can't do becomes a note; raises OSError
+    where a limit or the giving up of a privilege is refused.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     notes: list[str] = []
@@ -66,6 +67,7 @@ def confine(folder: str, package: str, tools: Iterable[str], limits: Limits) -> 
         _drop_capabilities(libc, keep=_CAP_DAC_READ_SEARCH if user == "private, reading by capability" else None)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans stay below this process, where they are counted
     libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     _limit(limits, private=user.startswith("private"), notes=notes)
     wall = landlock.restrict(_rules(folder, reads, tools))
@@ -103,7 +105,8 @@ def _leave_root(libc: ctypes.CDLL, folder: str, reads: Iterable[str], notes: lis
         return "root"
     libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
     for capability in range(64):
-        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if open_to_all or capability != _CAP_DAC_READ_SEARCH:
+            libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     for uid in (_PRIVATE_UIDS + os.getpid() % 100_000_000, _NOBODY):
         with suppress(OSError):  # an identifier that this user namespace does not map
             os.chown(folder, uid, uid)
@@ -126,15 +129,17 @@ def _open_to_all(path: Path) -> bool:
 
 
 def _drop_capabilities(libc: ctypes.CDLL, keep: int | None) -> None:
-    """Give up every capability but `keep`, which the programs started from here then have too."""
+    """Give up every capability but `keep`, which the programs started from here then have too; raises OSError."""
     bits = 0 if keep is None else 1 << keep
     header = _CapHeader(_CAP_VERSION_3, 0)
     data = (_CapData * 2)(_CapData(bits, bits, bits), _CapData(0, 0, 0))
-    if libc.capset(ctypes.byref(header), ctypes.byref(data)) == 0 and keep is not None:
+    if libc.capset(ctypes.byref(header), ctypes.byref(data)) != 0:
+        raise OSError(ctypes.get_errno(), "capabilities can't be given up")
+    if keep is not None:
         libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, keep, 0, 0)
 
 
-def _limit(limits: Limits, *, private: bool, notes: list[str]) -> None:
+def _limit(limits: ProcessLimits, *, private: bool, notes: list[str]) -> None:
     processes = limits.processes
     if os.getuid() == 0:
         notes.append("the number of processes is not limited: the system does not count root's")

@@ -4,13 +4,12 @@ Every message is JSON; the bytes of files follow a request as frames of their ow
 re-encoded.
 """
 
-import asyncio
 import json
 import struct
 from typing import Any, BinaryIO
 
 MAX_FRAME = 128 * 1024 * 1024
-_LENGTH = struct.Struct(">I")
+LENGTH = struct.Struct(">I")
 
 
 class FrameError(Exception):
@@ -21,7 +20,7 @@ def pack(payload: bytes) -> bytes:
     """One frame; raises FrameError above MAX_FRAME."""
     if len(payload) > MAX_FRAME:
         raise FrameError("a message is too large")
-    return _LENGTH.pack(len(payload)) + payload
+    return LENGTH.pack(len(payload)) + payload
 
 
 def pack_json(message: object) -> bytes:
@@ -43,7 +42,7 @@ def _refuse_constant(name: str) -> None:
 
 def read(stream: BinaryIO) -> bytes:
     """Block for one frame; raises EOFError where the stream ends."""
-    (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
+    (length,) = LENGTH.unpack(_exactly(stream, LENGTH.size))
     if length > MAX_FRAME:
         raise FrameError("a message is too large")
     return _exactly(stream, length)
@@ -54,11 +53,3 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
     if len(data) != size:
         raise EOFError
     return data
-
-
-async def receive(reader: asyncio.StreamReader, limit: int) -> bytes:
-    """Await one frame of at most `limit` bytes; raises FrameError or asyncio.IncompleteReadError."""
-    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > limit:
-        raise FrameError("the child's answer is too large")
-    return await reader.readexactly(length)

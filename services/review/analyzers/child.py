@@ -1,0 +1,16 @@
+"""The program of the analysis child: run as `python -I child.py`, never imported.
+
+Isolated mode keeps the script's own folder off the path, so the folder above `services` is put there for the imports and
+taken off again: it may hold an .env, and the walls let the child read `services` alone.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from services.review.analyzers.serve import main  # noqa: E402
+from services.review.analyzers.table import ANALYZERS  # noqa: E402
+
+sys.path.pop(0)
+main(ANALYZERS)

@@ -1,0 +1,109 @@
+"""Runs ruff on copies of the Python files, with our rules and nobody's configuration."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from services.review.analyzers.ruff_rules import RULES, SELECTED
+from services.review.analyzers.target import Deadline, Outcome, Target, claim, installed_version
+from services.review.domain import Claim, Fate, Severity
+
+_EXTENSIONS = frozenset({"py", "pyi"})
+_MAX_OUTPUT = 32 * 1024 * 1024
+_SHELL_LITERAL = "seems safe"  # ruff's words where the command is a literal
+
+
+def executable() -> Path | None:
+    """The ruff that was installed beside this interpreter, None where there is none."""
+    path = Path(sys.executable).parent / "ruff"
+    return path if path.is_file() else None
+
+
+class Ruff:
+    """The analyzer; see the module."""
+
+    name = "ruff"
+
+    def version(self) -> str:
+        """The installed version, empty where there is none."""
+        return installed_version("ruff")
+
+    def run(self, targets: Sequence[Target], folder: Path, deadline: Deadline) -> Outcome:
+        """Claim what ruff finds on added lines; the copies are named so that no file can pass for an option."""
+        program = executable()
+        if program is None:
+            return Outcome((), Fate.SKIPPED, "ruff is not installed")
+        python = {target.copy: target for target in targets if target.copy and target.extension in _EXTENSIONS}
+        unread = sum(1 for target in targets if target.copy is None and target.extension in _EXTENSIONS)
+        if not python:
+            return _outcome([], unread)
+        try:
+            answer = _run(program, list(python), folder, deadline.remaining)
+        except subprocess.TimeoutExpired:
+            return Outcome((), Fate.FAILED, "ruff ran out of time")
+        except (OSError, ValueError) as error:
+            return Outcome((), Fate.FAILED, f"ruff could not be run: {type(error).__name__}")
+        return _outcome(_claims(answer, python), unread)
+
+
+def _outcome(claims: Sequence[Claim], unread: int) -> Outcome:
+    if unread:
+        return Outcome(tuple(claims), Fate.PARTIAL, f"{unread} Python files had no whole content to read")
+    return Outcome(tuple(claims))
+
+
+def _run(program: Path, names: Sequence[str], folder: Path, seconds: float) -> list[Any]:
+    """Run ruff over `names`; raises ValueError where it fails or its answer can't be read."""
+    output = folder / "ruff.json"
+    command = [
+        str(program), "check", "--isolated", "--no-cache", "--no-preview", "--ignore-noqa", "--no-fix", "--quiet",
+        "--exit-zero", "--target-version=py314", "--select", ",".join(SELECTED), "--config", 'builtins=["_"]',
+        "--output-format=json", f"--output-file={output}", "--", *names,
+    ]  # fmt: skip
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={"RAYON_NUM_THREADS": "2", "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=max(0.1, seconds),
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ValueError("ruff failed")
+    if output.stat().st_size > _MAX_OUTPUT:
+        raise ValueError("ruff answered too much")
+    answer = json.loads(output.read_bytes())
+    if not isinstance(answer, list):
+        raise ValueError("ruff answered something else")
+    return answer
+
+
+def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]:
+    claims: list[Claim] = []
+    broken: set[str] = set()  # files with a syntax error, of which one is told
+    seen: set[tuple[str, int, str]] = set()
+    added = {name: {line.number: line for line in target.added} for name, target in targets.items()}
+    for item in answer:
+        name, row, code = Path(item["filename"]).name, item["location"]["row"], item["code"] or "invalid-syntax"
+        advice, line = RULES.get(code), added.get(name, {}).get(row)
+        if advice is None or line is None or (name, row, code) in seen or (code == "invalid-syntax" and name in broken):
+            continue
+        if code in ("S602", "S605") and _SHELL_LITERAL in item["message"]:
+            continue
+        if code == "S113" and targets[name].is_supporting:
+            continue
+        seen.add((name, row, code))
+        if code == "invalid-syntax":
+            broken.add(name)
+        title = advice.title or str(item["message"]).splitlines()[0]
+        body = f"{advice.body} ({item['message']})" if code == "invalid-syntax" else advice.body
+        severity = (
+            Severity.LOW if targets[name].is_supporting and advice.severity is Severity.MEDIUM else advice.severity
+        )
+        claims.append(claim("ruff", code, targets[name], line, severity, advice.category, title, body))
+    return claims

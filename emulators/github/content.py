@@ -11,7 +11,7 @@ from emulators.github.answers import Answer, Call, RefusedError, json_answer, no
 from emulators.github.git import TreeEntry
 from emulators.github.host import Host
 from emulators.github.reading import encoded
-from emulators.github.render import node_id
+from emulators.github.repository_shapes import node_id
 
 _RAW = "application/vnd.github.raw"
 _OBJECT = "application/vnd.github.object"
@@ -30,8 +30,10 @@ class Content:
 
     async def contents(self, call: Call) -> Answer:
         """Answers what is at a path of a ref: a file, a directory, a symbolic link or a submodule."""
-        ref = call.query.get("ref", "HEAD")
+        ref = call.query.get("ref") or self._host.default_branch
         commit = await self._host.commit_of(ref)
+        if commit is None and "ref" not in call.given:
+            commit = await self._host.commit_of("HEAD")
         if commit is None:
             raise RefusedError(404, f"No commit found for the ref {ref}")
         tree = await self._host.repository.tree_of(commit)

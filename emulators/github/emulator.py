@@ -137,7 +137,7 @@ class GitHubEmulator:
                 title=title,
                 body=body,
                 author=author or self.author,
-                base_ref=base_ref or host.render.default_branch,
+                base_ref=base_ref or host.default_branch,
                 base_sha=base_sha,
                 head_ref=head_ref,
                 head_sha=head_sha,
@@ -281,7 +281,7 @@ class GitHubEmulator:
         if action == "edited":
             extra = {"changes": {}, **extra}
         opened = host.open_pulls()
-        shape = host.render.pull(pull, pull.author, opened, (len(self.issue_comments(number)), 0))
+        shape = host.render.pull(pull, pull.author, opened, host.counts(number))
         repository = host.render.repository(pull.author, opened)
         return pull_request_payload(action, shape, repository, host.render.user(sender or pull.author), extra)
 

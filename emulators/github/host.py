@@ -36,7 +36,7 @@ class Host:
         self.null_sha_paths: set[str] = set()
         self.owner = User(1, owner)
         self.name = name
-        self._default_branch = default_branch
+        self.default_branch = default_branch
         self._private = private
         self._created_at = iso(clock())
         self._users: dict[str, User] = {owner.lower(): self.owner}
@@ -52,7 +52,7 @@ class Host:
             self.owner,
             self.name,
             4_711,
-            self._default_branch,
+            self.default_branch,
             self._private,
             self.archived,
             self._created_at,
@@ -108,6 +108,17 @@ class Host:
         """Returns the commit for a base revision; None is a commit of the empty tree."""
         return self.repository.empty_base.sha if base is None else await self.repository.revision(base)
 
+    def head_owner(self, pull: PullRequest) -> str:
+        """Returns the login that owns the head branch."""
+        return self.owner.login if pull.head_repository == "same" else pull.author.login
+
+    def counts(self, number: int) -> tuple[int, int]:
+        """Returns how many page comments and visible inline comments a pull request has."""
+        hidden = {review.id for review in self.state.reviews.values() if review.state == "PENDING"}
+        page = sum(comment.number == number for comment in self.state.issue_comments.values())
+        inline = self.state.comments.values()
+        return page, sum(c.number == number and c.review_id not in hidden for c in inline)
+
     def register(self, pull: PullRequest) -> PullRequest:
         """Registers a pull request under its number; ValueError when the number is taken."""
         if pull.number in self.state.pulls:
@@ -129,17 +140,19 @@ class Host:
 
     async def commit_of(self, ref: str) -> str | None:
         """Returns the commit for a ref as a client names it: branches of pull requests, pull refs, then git's own."""
-        ref = ref.rpartition(":")[2]
+        owner, _, ref = ref.rpartition(":")
         parts = ref.removeprefix("refs/").split("/")
         if len(parts) == 3 and parts[0] == "pull" and parts[1].isdigit() and parts[2] == "head":
             pull = self.state.pulls.get(int(parts[1]))
             return pull.head_sha if pull else None
         short = ref.removeprefix("refs/").removeprefix("heads/")
         for pull in reversed(self.state.pulls.values()):
-            if short == pull.head_ref:
+            if (owner or self.owner.login, short) == (self.head_owner(pull), pull.head_ref):
                 return pull.head_sha
             if short == pull.base_ref:
                 return pull.base_sha
+        if owner not in ("", self.owner.login):
+            return None
         return await self.repository.resolve(ref)
 
     async def place(self, comment: ReviewComment) -> tuple[str, Anchor | None]:

@@ -52,8 +52,8 @@ class Meter:
 
     def headers(self, user: User) -> dict[str, str]:
         """Returns the headers that go with each answer."""
-        named = {f"X-RateLimit-{name.capitalize()}": str(value) for name, value in self.overview(user).items()}
-        return named | {"X-RateLimit-Resource": "core"}
+        named = {f"x-ratelimit-{name}": str(value) for name, value in self.overview(user).items()}
+        return named | {"x-ratelimit-resource": "core"}
 
     @contextmanager
     def request(self, user: User, operation: Operation) -> Iterator[None]:

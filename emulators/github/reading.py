@@ -40,22 +40,18 @@ class Reading:
     def _listed(self, call: Call, pull: PullRequest) -> bool:
         if call.query["state"] not in ("all", pull.state):
             return False
-        owner = self._host.owner.login if pull.head_repository == "same" else pull.author.login
         head = call.query.get("head")
-        return call.query.get("base", pull.base_ref) == pull.base_ref and head in (None, f"{owner}:{pull.head_ref}")
+        return call.query.get("base", pull.base_ref) == pull.base_ref and head in (
+            None,
+            f"{self._host.head_owner(pull)}:{pull.head_ref}",
+        )
 
     async def pull(self, call: Call) -> Answer:
         """Answers a pull request as JSON, or as a diff when that is what the request accepts."""
         host, pull = self._host, self._host.pull(call.integer("pull_number"))
         if call.wants("diff"):
             return await self._diff(pull.state_now)
-        posts = host.state
-        hidden = {review.id for review in posts.reviews.values() if review.state == "PENDING"}
-        counts = (
-            sum(comment.number == pull.number for comment in posts.issue_comments.values()),
-            sum(c.number == pull.number and c.review_id not in hidden for c in posts.comments.values()),
-        )
-        return json_answer(host.render.pull(pull, call.user, host.open_pulls(), counts))
+        return json_answer(host.render.pull(pull, call.user, host.open_pulls(), host.counts(pull.number)))
 
     async def _diff(self, state: PullState) -> Answer:
         limits = self._host.limits

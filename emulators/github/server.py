@@ -6,25 +6,20 @@ import asyncio
 import hashlib
 import json
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl, unquote_to_bytes
+from collections.abc import Callable
+from urllib.parse import parse_qsl
 
-from emulators.github.answers import Answer, Call, RefusedError, json_answer, not_found
-from emulators.github.comments import Comments
-from emulators.github.content import Content
+from emulators.github.answers import Answer, Call, RefusedError, not_found
 from emulators.github.description import Operation, load_openapi
-from emulators.github.failures import Failures
+from emulators.github.failures import Failures, When
 from emulators.github.host import Host
+from emulators.github.incoming import ConnectionCutError, Incoming, Message, Receive, Send, parsed_body
 from emulators.github.meter import Meter
 from emulators.github.model import User
-from emulators.github.reading import Reading
-from emulators.github.record import Recorder, RequestRecord, redacted_headers
-from emulators.github.reviews import Reviews
+from emulators.github.record import Recorder, RequestRecord, redacted, redacted_headers
+from emulators.github.routes import handlers
 
 API_VERSION = "2022-11-28"
-MAX_BODY = 26_214_400
 _ACCEPTED = (
     "*/*",
     "application/*",
@@ -33,56 +28,6 @@ _ACCEPTED = (
     "application/vnd.github.v3+json",
 )
 _ACCEPTED_KINDS = ("diff", "raw", "object", "json", "raw+json", "text+json", "full+json")
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Handler = Callable[[Call], Awaitable[Answer]]
-
-
-class ConnectionCutError(Exception):
-    """The connection is to be cut without an answer."""
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """A request as it came: path decoded (bytes that are no UTF-8 as surrogates), header names in lower case."""
-
-    method: str
-    path: str
-    raw_path: str
-    query: str
-    headers: dict[str, str]
-    body: bytes
-    peer: tuple[str, int] | None
-
-    @classmethod
-    async def read(cls, scope: Message, receive: Receive) -> Incoming:
-        """Reads the whole request; RefusedError 413 above 25 MiB."""
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > MAX_BODY:
-                raise RefusedError(413, "Payload too large")
-            if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                break
-        raw = bytes(scope["raw_path"])
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        return cls(
-            method=scope["method"],
-            path=unquote_to_bytes(raw).decode("utf-8", "surrogateescape"),
-            raw_path=raw.decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers=headers,
-            body=bytes(body),
-            peer=tuple(scope["client"]) if scope.get("client") else None,
-        )
-
-    def accept(self) -> tuple[str, ...]:
-        """Returns the accepted media types without parameters; everything when the header is missing."""
-        text = self.headers.get("accept", "*/*")
-        return tuple(part.partition(";")[0].strip().lower() for part in text.split(","))
 
 
 class App:
@@ -93,7 +38,7 @@ class App:
     ) -> None:
         self._host, self._meter, self._failures, self._recorder, self._cut = host, meter, failures, recorder, cut
         self._description = load_openapi()
-        self._handlers = _handlers(host, meter)
+        self._handlers = handlers(host, meter)
         self._writing = asyncio.Lock()
         missing = {operation.id for operation in self._description.operations} ^ set(self._handlers)
         if missing:
@@ -110,6 +55,8 @@ class App:
             incoming = await Incoming.read(scope, receive)
         except RefusedError as refusal:
             await self._send(refusal.answer(), send)
+            return
+        except ConnectionCutError:
             return
         matched = self._description.match(incoming.method, incoming.path)
         record = self._record(incoming, matched[0] if matched else None)
@@ -128,13 +75,18 @@ class App:
 
     def _record(self, incoming: Incoming, operation: Operation | None) -> RequestRecord:
         tokens = self._host.tokens()
-        try:
-            body = json.loads(incoming.body) if incoming.body else None
-        except (ValueError, RecursionError):
-            body = incoming.body
-        headers = redacted_headers(incoming.headers, tokens)
+        text = incoming.body.decode("utf-8", "replace")
+        sent = {"path": incoming.path, "query": incoming.query, "body": text}
         id_ = operation.id if operation else None
-        record = RequestRecord(incoming.method, incoming.path, incoming.query, id_, None, headers, body)
+        leaks = [name for name, value in sent.items() if any(token in value for token in tokens)]
+        self._recorder.violation(id_, [f"a token in the {name}" for name in leaks])
+        path, query, text = (redacted(value, tokens) for value in sent.values())
+        try:
+            body = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            body = text
+        headers = redacted_headers(incoming.headers, tokens)
+        record = RequestRecord(incoming.method, path, query, id_, None, headers, body)
         self._recorder.requests.append(record)
         return record
 
@@ -150,12 +102,11 @@ class App:
             injected = await self._injected(operation, "after")
         extra = self._headers(user)
         if injected is not None:
-            injected.headers = extra | injected.headers
-            return injected
-        answer.headers = extra | answer.headers
+            answer = injected
+        answer.headers = extra | {name.lower(): value for name, value in answer.headers.items()}
         return answer
 
-    async def _injected(self, operation: Operation | None, when: Any) -> Answer | None:
+    async def _injected(self, operation: Operation | None, when: When) -> Answer | None:
         order = self._failures.take(operation.id if operation else "", when)
         if order is None:
             return None
@@ -167,9 +118,9 @@ class App:
 
     def _headers(self, user: User | None) -> dict[str, str]:
         headers = {
-            "X-GitHub-Request-Id": uuid.uuid4().hex[:20].upper(),
-            "X-GitHub-Api-Version-Selected": API_VERSION,
-            "X-GitHub-Media-Type": "github.v3; format=json",
+            "x-github-request-id": uuid.uuid4().hex[:20].upper(),
+            "x-github-api-version-selected": API_VERSION,
+            "x-github-media-type": "github.v3; format=json",
         }
         return headers | (self._meter.headers(user) if user else {})
 
@@ -196,7 +147,7 @@ class App:
         if incoming.method != "GET" or answer.status != 200 or user is None:
             return answer
         etag = f'W/"{hashlib.sha256(answer.media.encode() + answer.body).hexdigest()}"'
-        answer.headers["ETag"] = etag
+        answer.headers["etag"] = etag
         if incoming.headers.get("if-none-match") != etag:
             return answer
         self._meter.forgive(user)
@@ -258,11 +209,11 @@ class App:
     def _call(self, incoming: Incoming, operation: Operation, parameters: dict[str, str], user: User) -> Call:
         pairs = parse_qsl(incoming.query, keep_blank_values=True, errors="replace")
         query, wrong = self._description.check_query(operation, pairs)
-        body = _parsed(incoming.body)
+        body = parsed_body(incoming.body)
         wrong += self._description.check_body(operation, body)
         if wrong:
             self._recorder.violation(operation.id, wrong)
-            raise self._invalid(operation, wrong)
+            raise RefusedError(422, "Invalid request.\n\n" + "\n".join(wrong))
         given = frozenset(name for name, _ in pairs)
         return Call(
             operation=operation.id,
@@ -276,72 +227,11 @@ class App:
         )
 
     @staticmethod
-    def _invalid(operation: Operation, wrong: list[str]) -> RefusedError:
-        return RefusedError(422, "Invalid request.\n\n" + "\n".join(wrong))
-
-    @staticmethod
     async def _send(answer: Answer, send: Send) -> None:
-        headers = dict(answer.headers)
+        headers = {name.lower(): value for name, value in answer.headers.items()}
         if answer.status not in (204, 304):
-            headers.setdefault("Content-Type", f"{answer.media}; charset=utf-8")
-            headers["Content-Length"] = str(len(answer.body))
-        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+            headers.setdefault("content-type", f"{answer.media}; charset=utf-8")
+            headers["content-length"] = str(len(answer.body))
+        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer.body})
-
-
-def _parsed(data: bytes) -> Any:
-    if not data:
-        return None
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(constant)
-
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=refuse)
-    except (ValueError, RecursionError):
-        raise RefusedError(400, "Problems parsing JSON") from None
-    if not isinstance(value, dict):
-        raise RefusedError(400, "Body should be a JSON object")
-    return value
-
-
-def _handlers(host: Host, meter: Meter) -> dict[str, Handler]:
-    reading, content, reviews, comments = Reading(host), Content(host), Reviews(host), Comments(host)
-
-    async def rate_limit(call: Call) -> Answer:
-        core = meter.overview(call.user)
-        resources = {"core": core, "graphql": core, "search": core}
-        return json_answer({"resources": resources, "rate": core})
-
-    return {
-        "users/get-authenticated": reading.user,
-        "rate-limit/get": rate_limit,
-        "repos/get": reading.repository,
-        "pulls/list": reading.pulls,
-        "pulls/get": reading.pull,
-        "pulls/list-files": reading.files,
-        "pulls/list-commits": reading.commits,
-        "repos/compare-commits-with-basehead": reading.compare,
-        "repos/get-content": content.contents,
-        "git/get-tree": content.tree,
-        "git/get-blob": content.blob,
-        "pulls/list-reviews": reviews.listing,
-        "pulls/get-review": reviews.get,
-        "pulls/create-review": reviews.create,
-        "pulls/update-review": reviews.update,
-        "pulls/delete-pending-review": reviews.delete,
-        "pulls/submit-review": reviews.submit,
-        "pulls/list-comments-for-review": reviews.comments,
-        "pulls/list-review-comments": comments.inline_list,
-        "pulls/create-review-comment": comments.inline_create,
-        "pulls/create-reply-for-review-comment": comments.inline_reply,
-        "pulls/get-review-comment": comments.inline_get,
-        "pulls/update-review-comment": comments.inline_update,
-        "pulls/delete-review-comment": comments.inline_delete,
-        "issues/list-comments": comments.page_list,
-        "issues/create-comment": comments.page_create,
-        "issues/get-comment": comments.page_get,
-        "issues/update-comment": comments.page_update,
-        "issues/delete-comment": comments.page_delete,
-    }

@@ -37,6 +37,10 @@ class SystemStartError(Exception):
     """The system did not start; the message says why and what to do."""
 
 
+class AlreadyRunsError(SystemStartError):
+    """Another supervisor has this state directory."""
+
+
 class SystemStopError(Exception):
     """The system could not be stopped; the message names the process that stays."""
 
@@ -86,7 +90,7 @@ def wait_ready(layout: Layout, supervisor: subprocess.Popen[bytes], watch: Watch
         if ended:
             other = running(layout)
             if other is not None:
-                raise SystemStartError(f"another supervisor (pid {other.pid}) runs in {layout.state}")
+                raise AlreadyRunsError(f"another supervisor (pid {other.pid}) runs in {layout.state}")
             raise SystemStartError(_why(layout, status))
         time.sleep(POLL_SECONDS)
     supervisor.terminate()

@@ -1,6 +1,6 @@
 """The environment the application gets: the process environment, then `.env` files, then generated secrets."""
 
-import secrets
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def generate_missing(environment: Mapping[str, str], layout: Layout) -> dict[str
     missing = [name for name in GENERATED if not environment.get(name) and not environment.get(f"{name}_FILE")]
     if not missing:
         return {}
-    made = {name: secrets.token_hex(SECRET_BYTES) for name in missing}
+    made = {name: os.urandom(SECRET_BYTES).hex() for name in missing}
     kept = read_file(layout.secrets) | made
     lines = ["# Made by `lintel up`. Keep this file: without API_CRYPTO_KEY stored tokens can't be read again."]
     lines += [f"{name}={value}" for name, value in kept.items()]

@@ -65,6 +65,26 @@ def pids() -> list[int]:
     return [int(entry.name) for entry in PROC.glob("[0-9]*")]
 
 
+def family(root: int) -> list[int]:
+    """Return the process and all its descendants."""
+    parents = {pid: int(fields[1]) for pid in pids() if (fields := _stat_fields(pid))}
+    found = [root] if root in parents else []
+    for parent in found:  # grows while it is walked
+        found += [pid for pid, of in parents.items() if of == parent]
+    return found
+
+
+def proportional_bytes(pid: int) -> int | None:
+    """Return a process's memory with each shared page divided among its users, or None where it can't be seen."""
+    try:
+        for line in (PROC / str(pid) / "smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return None
+    return None
+
+
 def session_of(pid: int) -> int | None:
     """Return the OS session a process belongs to."""
     fields = _stat_fields(pid)

@@ -46,7 +46,7 @@ class Status:
     notes: list[str] = field(default_factory=list)
     new_secrets: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
-    options: dict[str, int | list[str]] = field(default_factory=dict)
+    chosen_ports: dict[str, int] = field(default_factory=dict)
     children: list[ChildStatus] = field(default_factory=list)
 
     @property

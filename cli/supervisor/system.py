@@ -52,6 +52,8 @@ class System:
     def describe(self, status: Status) -> None:
         """Fill in what is known before anything runs."""
         status.roles = list(self.options.roles)
+        chosen = {"edge": self.options.port, "webhooks": self.options.webhooks_port}
+        status.chosen_ports = {name: port for name, port in chosen.items() if port is not None}
         status.ports = self.ports.named() if self.has_edge else {"metrics": self.ports.metrics}
         status.edge = ("direct" if self.direct else "envoy") if self.has_edge else "none"
         status.sockets = str(self.sockets)

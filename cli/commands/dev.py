@@ -1,0 +1,80 @@
+"""`lintel dev`: checks and generators for people who change Lintel; `.ci/run` calls them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from cli.layout import ROOT
+
+CHECKED = ("services", "gateway", "cli", "client", "emulators", "migrations", "bench", "tests")
+LOCKS = ("requirements", "requirements-embedded", "requirements-dev")
+LOCK_OPTIONS = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header"]
+
+
+@click.group()
+def dev() -> None:
+    """Checks and generators for people who change Lintel."""
+
+
+@dev.command()
+def lint() -> None:
+    """Ruff's rules and layout, and who may import whom."""
+    _run("ruff", "check", ".")
+    _run("ruff", "format", "--check", ".")
+    _run("lint-imports")
+
+
+@dev.command()
+def types() -> None:
+    """Strict mypy over all of our code."""
+    _run("mypy", *CHECKED)
+
+
+@dev.command()
+def protos() -> None:
+    """Lint and layout of the protos, and that the committed generated code is theirs."""
+    _run("buf", "lint")
+    _run("buf", "format", "--diff", "--exit-code")
+    _run(sys.executable, "protos/generate.py")
+    _run("git", "diff", "--exit-code", "--stat", "--", "protos/gen")
+    new = _output("git", "ls-files", "--others", "--exclude-standard", "--", "protos/gen")
+    if new:
+        raise click.ClickException(f"generated files are not committed:\n{new}")
+
+
+@dev.command()
+@click.option("--upgrade", is_flag=True, help="Take the newest versions the .in files allow.")
+def lock(upgrade: bool) -> None:
+    """Write requirements*.lock anew from requirements*.in (needs uv); no index address goes into them."""
+    for name in LOCKS:
+        options = [*LOCK_OPTIONS, *(["--upgrade"] if upgrade else [])]
+        _run("uv", "pip", "compile", "--quiet", *options, f"{name}.in", "-o", f"{name}.lock")
+
+
+def _program(name: str) -> str:
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else name
+
+
+def _environment() -> dict[str, str]:
+    """Our environment with the tools of this Python first; buf finds its plugins by PATH."""
+    tools = str(Path(sys.executable).parent)
+    return {**os.environ, "PATH": os.pathsep.join([tools, os.environ.get("PATH", os.defpath)])}
+
+
+def _run(name: str, *arguments: str) -> None:
+    click.echo(f"$ {Path(name).name} {' '.join(arguments)}", err=True)
+    try:
+        done = subprocess.run([_program(name), *arguments], cwd=ROOT, env=_environment(), check=False)
+    except FileNotFoundError as error:
+        raise click.ClickException(f"{name} is needed and not on PATH") from error
+    if done.returncode != 0:
+        raise click.exceptions.Exit(1)
+
+
+def _output(name: str, *arguments: str) -> str:
+    done = subprocess.run([_program(name), *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

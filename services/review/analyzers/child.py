@@ -1,16 +1,17 @@
 """The program of the analysis child: run as `python -I child.py`, never imported.
 
-Isolated mode keeps the script's own folder off the path, so the folder above `services` is put there for the imports and
-taken off again: it may hold an .env, and the walls let the child read `services` alone.
+Isolated mode keeps the script's own folder off the path, so the folder above `services` is put there for the imports
+and taken off again: it may hold an .env, and the walls let the child read `services` alone.
 """
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+_ABOVE = str(Path(__file__).resolve().parents[3])
+sys.path.insert(0, _ABOVE)
 
-from services.review.analyzers.serve import main  # noqa: E402
-from services.review.analyzers.table import ANALYZERS  # noqa: E402
+from services.review.analyzers.serve import main
+from services.review.analyzers.table import ANALYZERS
 
-sys.path.pop(0)
+sys.path.remove(_ABOVE)
 main(ANALYZERS)

@@ -164,5 +164,5 @@ def _threads_of(uid: int) -> int:
         if entry.name.isdigit():
             with suppress(OSError):
                 if entry.stat().st_uid == uid:
-                    count += len(os.listdir(f"/proc/{entry.name}/task"))
+                    count += sum(1 for _ in Path(f"/proc/{entry.name}/task").iterdir())
     return count

@@ -1,8 +1,9 @@
-"""Landlock: the child reads its interpreter and libraries, writes its own folder, and reaches no TCP port or process."""
+"""Landlock: the child reads interpreter and libraries, writes its own folder, reaches no TCP port and no process."""
 
 import ctypes
 import errno
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str, access: int) -> str | Non
     except OSError:
         return None
     try:
-        is_folder = os.stat(fd).st_mode & 0o170000 == 0o040000
+        is_folder = stat.S_ISDIR(os.fstat(fd).st_mode)
         beneath = _PathBeneath(access if is_folder else access & _FOR_FILES, fd)
         done = libc.syscall(
             ctypes.c_long(_ADD_RULE),

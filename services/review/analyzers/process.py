@@ -122,12 +122,12 @@ class ChildProcess:
     async def ended(self, seconds: float) -> None:
         """Wait a moment for a child that closed its pipe to be gone by itself, so that its status can be told."""
         end = time.monotonic() + seconds
-        while not _is_zombie(self.pid) and time.monotonic() < end:
-            await asyncio.sleep(0.005)
+        while not _is_zombie(self.pid) and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)  # the kernel has no event for this that every loop can wait for
         if _is_zombie(self.pid):
             # The rest of the group first: the number is ours only until the status is taken.
             self.kill()
-            self._popen.wait()  # noqa: ASYNC222 - it has ended
+            self._popen.wait()  # it has ended
 
     async def close(self) -> None:
         """Kill what still runs, take its status, close the pipes, remove the folder."""
@@ -166,8 +166,8 @@ def _memory(pid: int) -> int:
         seen += 1
         with suppress(OSError, ValueError, IndexError):
             total += int(Path(f"/proc/{current}/statm").read_bytes().split()[1]) * _PAGE
-            for task in os.listdir(f"/proc/{current}/task"):
-                stack += map(int, Path(f"/proc/{current}/task/{task}/children").read_bytes().split())
+            for task in Path(f"/proc/{current}/task").iterdir():
+                stack += map(int, (task / "children").read_bytes().split())
     return total
 
 

@@ -1,7 +1,7 @@
 """Which of ruff's rules we run and what we say about each; style is none of our business.
 
-Chosen are rules whose finding is nearly always a fault. Left out for noise: unused names and imports, assert, pickle and
-random as such, hard-coded passwords (our own detector), bare except, and anything that is taste.
+Chosen are rules whose finding is nearly always a fault. Left out for noise: unused names and imports, assert, pickle
+and random as such, hard-coded passwords (our own detector), bare except, and anything that is taste.
 """
 
 from typing import NamedTuple

@@ -28,7 +28,7 @@ def main(analyzers: Sequence[Analyzer]) -> None:
     requests, answers = sys.stdin.buffer, _private_stdout()
     tools = [str(path) for path in (executable(),) if path]
     package = str(Path(services.__path__[0]))
-    walls = confine(os.getcwd(), package, tools, ProcessLimits(**options["limits"]))
+    walls = confine(str(Path.cwd()), package, tools, ProcessLimits(**options["limits"]))
     _send(answers, {"type": "hello"} | asdict(walls))
     if options["strict"] and not walls.no_sockets:
         return

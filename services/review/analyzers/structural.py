@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from services.review.analyzers.target import AddedLine, Deadline, Outcome, Target, claim, installed_version, stopped
 from services.review.domain import Claim, Fate, Severity
@@ -62,10 +62,10 @@ def load(path: Path) -> Rule:
         languages = tuple(raw["languages"])
         if unknown := sorted({*languages, *(e["language"] for e in bad + good)} - LANGUAGES.keys()):
             raise ValueError(f"unknown languages {', '.join(unknown)}")
-        config = {key: raw[key] for key in ("rule", "constraints", "utils") if key in raw}
+        config: dict[str, Any] = {key: raw[key] for key in ("rule", "constraints", "utils") if key in raw}
         return Rule(
-            raw["id"], languages, Severity(raw["severity"]), raw["category"], raw["message"], raw["why"], raw["instead"],
-            config, tuple(Example(**e) for e in bad), tuple(Example(**e) for e in good),
+            raw["id"], languages, Severity(raw["severity"]), raw["category"], raw["message"],
+            raw["why"], raw["instead"], config, tuple(Example(**e) for e in bad), tuple(Example(**e) for e in good),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"rule {path.name}: {error}") from error
@@ -80,11 +80,11 @@ def rules() -> tuple[Rule, ...]:
 def match(config: Mapping[str, Any], language: str, source: str) -> list[tuple[int, int]]:
     """First and last line, from 1, of each match in `source`; `language` must be one of LANGUAGES."""
     # The parser library is 45 MB: a child that has no file for it does not load it.
-    from ast_grep_py import SgRoot  # noqa: PLC0415
+    from ast_grep_py import Config, SgRoot  # noqa: PLC0415
 
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language}")
-    nodes = SgRoot(source, language).root().find_all(dict(config))  # type: ignore[arg-type]
+    nodes = SgRoot(source, language).root().find_all(cast("Config", dict(config)))
     spans = {(node.range().start.line + 1, node.range().end.line + 1) for node in nodes}
     return sorted(spans)
 

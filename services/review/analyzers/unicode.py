@@ -165,7 +165,7 @@ def _is_shaped(char: str) -> bool:
 
 
 def _mixes_scripts(word: str) -> bool:
-    """Whether every foreign letter of the word is a look-alike among Latin ones; a foreign word with an ASCII stem is not."""
+    """Whether all foreign letters of the word are look-alikes of the Latin ones among which they stand."""
     if word.isascii():
         return False
     foreign = [char for char in word if not char.isascii() and char.isalpha()]

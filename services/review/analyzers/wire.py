@@ -245,7 +245,7 @@ def _path(value: object, paths: frozenset[str]) -> str:
 
 def _enum(kind: type[_Word], value: object) -> _Word:
     try:
-        return kind(value)
+        return kind(value)  # type: ignore[arg-type] # whatever it is, the enumeration refuses it
     except ValueError as error:
         raise FrameError("a word of the child is unknown") from error
 

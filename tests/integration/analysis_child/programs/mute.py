@@ -1,0 +1,1 @@
+"""Ends before its first word."""

@@ -21,10 +21,9 @@ def main() -> int:
     tally = check_history(chosen.repository, chosen.limit, quote_path=not chosen.plain_paths)
     for mismatch in tally.mismatches[:20]:
         print(mismatch, file=sys.stderr)
-    print(
-        f"{tally.commits} commits ({tally.left_out} left out, contents missing), {tally.files} files, {tally.hunks} hunks, {tally.lines} hunk lines, "
-        f"{len(tally.mismatches)} mismatches, {time.monotonic() - start:.1f} s"
-    )
+    print(f"{tally.commits} commits checked, {tally.left_out} left out for lack of their contents")
+    print(f"{tally.files} files, {tally.hunks} hunks, {tally.lines} hunk lines, {time.monotonic() - start:.1f} s")
+    print(f"{len(tally.mismatches)} mismatches")
     return 1 if tally.mismatches else 0
 
 

@@ -1,7 +1,7 @@
 """The words of a review: claims, findings, receipts. Knows nothing of databases, networks or protos."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -219,6 +219,10 @@ class Run:
     traceparent: str
     create_time: datetime
     state: RunState = RunState.RUNNING
+
+    def at(self, head_sha: str, base_ref: str) -> "Run":
+        """The same run for another head."""
+        return replace(self, head_sha=head_sha, base_ref=base_ref)
 
 
 @dataclass(frozen=True, slots=True)

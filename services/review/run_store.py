@@ -15,6 +15,10 @@ _RUN = (
 )
 
 
+class LeaseLostError(Exception):
+    """Somebody else has the run now: stop without another write."""
+
+
 async def lock_pull_request(connection: Connection, organization_id: UUID, ref: PullRequestRef) -> Row:
     """Find or make the row of a pull request and lock it until the transaction ends."""
     row = await connection.fetchrow(
@@ -43,6 +47,14 @@ async def lock_of_run(connection: Connection, run_id: UUID) -> Row | None:
         run_id,
     )
     return await connection.fetchrow(_RUN + "WHERE r.id = $1", run_id)
+
+
+async def hold(connection: Connection, run: Run) -> Row:
+    """Lock the pull request of a run that its worker still has, and answer the run. Raises LeaseLostError."""
+    row = await lock_of_run(connection, run.id)
+    if row is None or row["state"] != RunState.RUNNING or row["epoch"] != run.epoch:
+        raise LeaseLostError(str(run.id))
+    return row
 
 
 async def lock_due(connection: Connection) -> Row | None:

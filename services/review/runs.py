@@ -1,6 +1,5 @@
 """What happens to runs: asked for by events, claimed, kept alive, ended, put back, rescued, cancelled."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -19,10 +18,6 @@ MAX_CRASHES = 3
 MAX_WAITING = timedelta(hours=24)
 CHANNEL = "review_runs"
 _logger = log.get("runs")
-
-
-class LeaseLostError(Exception):
-    """Somebody else has the run now: stop without another write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,7 @@ class Runs:
     async def heartbeat(self, run: Run) -> Orders:
         """Keep the run for LEASE from now. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
-            row = await _held(connection, run)
+            row = await store.hold(connection, run)
             await store.extend_lease(connection, run.id, LEASE)
             stop = RunState(row["stop_reason"]) if row["stop_reason"] else None
             return Orders(stop, row["must_finish"])
@@ -88,7 +83,7 @@ class Runs:
     async def adopt_head(self, run: Run, head_sha: str, base_ref: str) -> bool:
         """Take over what the host says is the head; False if that head has a review already. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
-            await _held(connection, run)
+            await store.hold(connection, run)
             for other in await store.runs_of(connection, run.pull_request_id):
                 same = _key(other) == (head_sha, base_ref) and other["force_key"] == run.force_key
                 if same and other["id"] != run.id and other["state"] == RunState.PUBLISHED:
@@ -99,7 +94,7 @@ class Runs:
     async def finish(self, run: Run, state: RunState, reason: str = "", url: str = "") -> None:
         """Bring the run to its end. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
-            row = await _held(connection, run)
+            row = await store.hold(connection, run)
             await store.move(connection, row, state, reason, **({"url": url} if url else {}))
         metrics.RUNS.labels(state.value).inc()
         _logger.info("run ended", run_id=str(run.id), state=state.value, reason=reason)
@@ -107,7 +102,7 @@ class Runs:
     async def put_back(self, run: Run, kind: str, reason: str, delay: timedelta) -> None:
         """Let a run be tried again after `delay`; `kind` is errors, waits or release. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
-            row = await _held(connection, run)
+            row = await store.hold(connection, run)
             await _back_to_queue(connection, row, kind, reason, delay)
 
     async def rescue(self) -> bool:
@@ -136,20 +131,9 @@ class Runs:
             else:
                 await store.ask_to_stop(connection, run_id, RunState.CANCELLED)
 
-    async def on_change(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when a run may be due."""
-        await self._database.listen(CHANNEL, wake)
-
 
 def _key(row: Row) -> tuple[str, str]:
     return row["head_sha"], row["base_ref"]
-
-
-async def _held(connection: Connection, run: Run) -> Row:
-    row = await store.lock_of_run(connection, run.id)
-    if row is None or row["state"] != RunState.RUNNING or row["epoch"] != run.epoch:
-        raise LeaseLostError(str(run.id))
-    return row
 
 
 async def _back_to_queue(connection: Connection, row: Row, kind: str, reason: str, delay: timedelta) -> None:

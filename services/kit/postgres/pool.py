@@ -1,6 +1,6 @@
 """One pool per service, and the two ways in: one organisation's rows, or the queue tables of all."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,6 +10,7 @@ import asyncpg
 
 from services.kit.errors import AppError, Reason
 from services.kit.telemetry import log as logs
+from services.kit.worker import Loop
 
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -83,16 +84,24 @@ class Database:
         async with self._acquire() as connection:
             await connection.execute("SELECT 1", timeout=2)
 
-    async def listen(self, channel: str, wake: Callable[[], None]) -> None:
-        """Call `wake` on each NOTIFY of the channel; only a hint, so a lost connection is reopened at the next call."""
-        if self._listener is None or self._listener.is_closed():
-            self._listener = await asyncpg.connect(self._dsn, timeout=5, server_settings={"role": self._role})
-        await self._listener.add_listener(channel, lambda *_: wake())
+    def listen(self, channels: Mapping[str, Callable[[], None]]) -> Loop:
+        """Answer a loop that calls a channel's function on each NOTIFY; a lost connection is opened again."""
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether the connection that hears NOTIFY is alive."""
-        return self._listener is not None and not self._listener.is_closed()
+        async def connect() -> bool:
+            if self._listener is None or self._listener.is_closed():
+                try:
+                    self._listener = await asyncpg.connect(
+                        self._dsn, timeout=5, server_settings={"role": self._role, "application_name": self._role}
+                    )
+                    for channel, wake in channels.items():
+                        await self._listener.add_listener(channel, lambda *_, wake=wake: wake())
+                except _LOST as error:
+                    raise AppError(Reason.UNAVAILABLE, type(error).__name__) from None
+                for wake in channels.values():
+                    wake()  # what was announced while nobody listened
+            return False
+
+        return Loop(f"listen {self._role}", connect, idle=_SOON.total_seconds())
 
     @asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Connection]:

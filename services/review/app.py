@@ -1,0 +1,91 @@
+"""Builds the two roles of the review service: what answers, and what works."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from lintel.review.v1 import code_review_service_pb2, inbox_service_pb2
+from lintel.review.v1.code_review_service_pb2_grpc import add_CodeReviewServiceServicer_to_server
+from lintel.review.v1.inbox_service_pb2_grpc import add_InboxServiceServicer_to_server
+
+from services.kit.app import DRAIN_SECONDS, Mesh, serving
+from services.kit.bus.wire import PULL_REQUEST_CHANGED
+from services.kit.config import load
+from services.kit.postgres import inbox
+from services.kit.postgres.pool import Database
+from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.channel import open_channel
+from services.kit.rpc.server import Registered, RpcServer
+from services.kit.worker import Loop, running
+from services.review import policy
+from services.review.clients import CodeHosts
+from services.review.config import ReviewSettings
+from services.review.consumers import Inbox
+from services.review.pipeline import Pipeline
+from services.review.reviews import Reviews
+from services.review.runs import CHANNEL, Runs
+from services.review.server import CodeReviewServer, InboxServer
+from services.review.worker import Worker
+
+REVIEWS = code_review_service_pb2.DESCRIPTOR.services_by_name["CodeReviewService"]
+INBOX = inbox_service_pb2.DESCRIPTOR.services_by_name["InboxService"]
+_RESCUE_SECONDS = 5.0
+_POLL_SECONDS = 1.0  # the safety net under NOTIFY
+
+
+@asynccontextmanager
+async def serve(mesh: Mesh) -> AsyncIterator[None]:
+    """Role `review`: reviews, findings and receipts, and what the senders of envelopes ask."""
+    settings = load(ReviewSettings)
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings, stack)
+        answering = CodeReviewServer(Reviews(database), Runs(database))
+        public = RpcServer(
+            "review",
+            mesh.public("review"),
+            [Registered(add_CodeReviewServiceServicer_to_server, answering, REVIEWS)],
+            policy.PUBLIC,
+            authenticator=api_key_authenticator(mesh, "review", stack),
+            with_reflection=mesh.has_reflection,
+        )
+        internal = RpcServer(
+            "review",
+            mesh.internal("review"),
+            [Registered(add_InboxServiceServicer_to_server, InboxServer(database), INBOX)],
+            policy.INTERNAL,
+            with_reflection=mesh.has_reflection,
+        )
+        await stack.enter_async_context(serving([public, internal], database))
+        yield
+
+
+@asynccontextmanager
+async def work(mesh: Mesh) -> AsyncIterator[None]:
+    """Role `review_worker`: takes in envelopes, and claims runs and carries them to the end."""
+    settings = load(ReviewSettings)
+    async with AsyncExitStack() as stack:
+        database = await _open_database(settings, stack)
+        channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
+        runs = Runs(database)
+        worker = Worker(runs, Pipeline(database, runs, CodeHosts(channel)), settings.concurrency)
+        mesh.bus.subscribe(PULL_REQUEST_CHANGED, inbox.acceptor(database, "review"))
+        envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)
+        claims = Loop("claim", worker.claim_next, idle=_POLL_SECONDS)
+        rescues = Loop("rescue", runs.rescue, idle=_RESCUE_SECONDS)
+
+        def on_runs() -> None:
+            claims.wake()
+            worker.wake()
+
+        listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
+        health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
+        await stack.enter_async_context(serving([health], database))
+        stack.push_async_callback(worker.drain, DRAIN_SECONDS)
+        await stack.enter_async_context(running([listen, envelopes, claims, rescues], grace=2))
+        yield
+
+
+async def _open_database(settings: ReviewSettings, stack: AsyncExitStack) -> Database:
+    database = Database(settings.database_url.get_secret_value(), "review")
+    await database.open()
+    stack.push_async_callback(database.close)
+    return database

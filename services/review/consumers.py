@@ -1,0 +1,66 @@
+"""Handles what the inbox holds: from the stored row, as often as it takes, never from the bus itself."""
+
+from datetime import timedelta
+
+from lintel.events.v1 import pull_request_pb2
+
+from services.kit.bus.wire import open_envelope
+from services.kit.errors import AppError
+from services.kit.postgres.pool import Database, Row
+from services.kit.telemetry import log, metrics, trace
+from services.review import store
+from services.review.domain import Change, PullRequestRef
+from services.review.runs import Runs
+
+MAX_ATTEMPTS = 8
+_logger = log.get("inbox")
+
+
+class Inbox:
+    """Turns envelopes into runs. An envelope that nobody can read is DEAD at once, others after MAX_ATTEMPTS."""
+
+    def __init__(self, database: Database, runs: Runs) -> None:
+        self._database = database
+        self._runs = runs
+
+    async def handle_next(self) -> bool:
+        """Handle one envelope; True if there was one."""
+        async with self._database.queue() as connection:
+            row = await store.claim_envelope(connection)
+        if row is None:
+            return False
+        try:
+            event, traceparent = open_envelope(row["envelope"])
+        except ValueError as error:
+            await self._settle(row, "DEAD", str(error))
+            return True
+        try:
+            with trace.span("inbox handle", parent=traceparent, topic=row["topic"]):
+                assert isinstance(event, pull_request_pb2.PullRequestChanged), "the only topic there is"
+                await self._runs.observe(row["organization_id"], to_change(event), trace.traceparent())
+        except AppError:
+            raise  # the database is away: the row comes back by itself
+        except Exception as error:
+            dead = row["attempts"] >= MAX_ATTEMPTS
+            _logger.exception("envelope failed", envelope_id=str(row["id"]), attempts=row["attempts"])
+            delay = timedelta(seconds=min(2 ** row["attempts"], 60))
+            await self._settle(row, "DEAD" if dead else "RECEIVED", type(error).__name__, delay)
+        else:
+            await self._settle(row, "HANDLED")
+        return True
+
+    async def _settle(self, row: Row, state: str, reason: str = "", delay: timedelta = timedelta()) -> None:
+        async with self._database.queue() as connection:
+            await store.settle_envelope(connection, row["id"], state, reason, delay)
+        metrics.INBOX_HANDLED.labels(state.lower()).inc()
+
+
+def to_change(event: pull_request_pb2.PullRequestChanged) -> Change:
+    """Read the event in the domain's words."""
+    ref = event.ref
+    return Change(
+        PullRequestRef(ref.host, ref.connection_id, ref.repository_id, ref.repository, ref.number),
+        event.action,
+        event.head_sha,
+        event.base_ref,
+    )

@@ -1,0 +1,17 @@
+"""Who may call which RPC of the review service."""
+
+from datetime import timedelta
+
+from services.kit.rpc.policy import REVIEWERS, Policy, internal, read, write
+
+_SERVICE = "/lintel.review.v1.CodeReviewService/"
+
+PUBLIC: Policy = {
+    _SERVICE + "ListReviews": read(REVIEWERS),
+    _SERVICE + "GetReview": read(REVIEWERS),
+    _SERVICE + "ListFindings": read(REVIEWERS),
+    _SERVICE + "GetReceipt": read(REVIEWERS),
+    _SERVICE + "WatchReview": read(REVIEWERS, deadline=timedelta(minutes=30)),
+    _SERVICE + "CancelReview": write(REVIEWERS - {"contributor"}, is_idempotent=True),
+}
+INTERNAL: Policy = {"/lintel.review.v1.InboxService/FindMissing": internal("webhooks_worker", is_idempotent=True)}

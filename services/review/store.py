@@ -1,0 +1,136 @@
+"""SQL of reviews as they are read, of what a run found, and of the inbox."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from services.kit.ids import new_id
+from services.kit.postgres.pool import Connection, Row
+from services.review.domain import Finding, Report, Run
+
+_REVIEW = (
+    "SELECT r.id, r.state, r.state_reason, r.head_sha, r.base_sha, r.create_time, r.finish_time, r.summary, r.url, "
+    "r.receipt, p.host, p.repository, p.number "
+    "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+)
+
+
+async def get_review(connection: Connection, review_id: UUID) -> Row | None:
+    """Answer one review."""
+    return await connection.fetchrow(_REVIEW + "WHERE r.id = $1", review_id)
+
+
+async def list_reviews(
+    connection: Connection, before: UUID | None, repository: str, number: int, limit: int
+) -> list[Row]:
+    """Answer reviews, newest first, those older than `before`."""
+    rows: list[Row] = await connection.fetch(
+        _REVIEW + "WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2 = '' OR p.repository = $2) "
+        "AND ($3 = 0 OR p.number = $3) ORDER BY r.id DESC LIMIT $4",
+        before,
+        repository,
+        number,
+        limit,
+    )
+    return rows
+
+
+async def list_findings(connection: Connection, run_id: UUID, after: int, limit: int) -> list[Row]:
+    """Answer findings in the order of the diff, those behind position `after`."""
+    rows: list[Row] = await connection.fetch(
+        "SELECT * FROM review.findings WHERE run_id = $1 AND position > $2 ORDER BY position LIMIT $3",
+        run_id,
+        after,
+        limit,
+    )
+    return rows
+
+
+async def get_checkpoint(connection: Connection, run_id: UUID, step: str, input_sha256: str) -> bytes | None:
+    """Answer the result of a step that was done with this input."""
+    result: bytes | None = await connection.fetchval(
+        "SELECT result FROM review.checkpoints WHERE run_id = $1 AND step = $2 AND input_sha256 = $3",
+        run_id,
+        step,
+        input_sha256,
+    )
+    return result
+
+
+async def save_report(connection: Connection, run: Run, report: Report, receipt: Mapping[str, Any]) -> None:
+    """Keep what a run found; in the caller's transaction, which holds the run."""
+    await connection.execute(
+        "UPDATE review.runs SET base_sha = $2, summary = $3, receipt = $4::jsonb WHERE id = $1",
+        run.id,
+        report.base_sha,
+        report.summary,
+        json.dumps(receipt),
+    )
+    await connection.execute("DELETE FROM review.findings WHERE run_id = $1", run.id)
+    await connection.executemany(
+        "INSERT INTO review.findings (id, organization_id, run_id, position, fingerprint, path, side, start_line, "
+        "end_line, quote, severity, category, confidence, title, body, replacement, source_kind, source_name, "
+        "source_rule_id, source_model) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+        [(new_id(), run.organization_id, run.id, *_columns(i, f)) for i, f in enumerate(report.analysis.findings)],
+    )
+
+
+async def add_checkpoint(connection: Connection, run: Run, step: str, input_sha256: str, result: bytes) -> None:
+    """Note that a step is done for this input; `result` is empty where it stands in tables of its own."""
+    await connection.execute(
+        "INSERT INTO review.checkpoints (run_id, organization_id, step, input_sha256, result) "
+        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        run.id,
+        run.organization_id,
+        step,
+        input_sha256,
+        result,
+    )
+
+
+async def claim_envelope(connection: Connection) -> Row | None:
+    """Take an envelope from the inbox, counting the attempt; it comes back in a minute unless it is settled."""
+    return await connection.fetchrow(
+        "UPDATE review.inbox SET attempts = attempts + 1, available_at = clock_timestamp() + interval '1 minute' "
+        "WHERE id = (SELECT id FROM review.inbox WHERE state = 'RECEIVED' AND available_at <= clock_timestamp() "
+        "ORDER BY available_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
+    )
+
+
+async def settle_envelope(
+    connection: Connection, envelope_id: UUID, state: str, reason: str = "", delay: timedelta = timedelta()
+) -> None:
+    """Say what became of an envelope; RECEIVED puts it back for `delay`."""
+    await connection.execute(
+        "UPDATE review.inbox SET state = $2, reason = $3, available_at = clock_timestamp() + $4::interval, "
+        "handle_time = CASE WHEN $2 = 'RECEIVED' THEN NULL ELSE clock_timestamp() END WHERE id = $1",
+        envelope_id,
+        state,
+        reason,
+        delay,
+    )
+
+
+def _columns(position: int, finding: Finding) -> tuple[Any, ...]:
+    return (
+        position,
+        finding.fingerprint,
+        finding.path,
+        finding.side.value,
+        finding.start_line,
+        finding.end_line,
+        finding.quote.replace("\0", "\ufffd"),  # Postgres has no NUL in text
+        finding.severity.value,
+        finding.category,
+        finding.confidence,
+        finding.title,
+        finding.body,
+        finding.replacement,
+        finding.source.kind.value,
+        finding.source.name,
+        finding.source.rule_id,
+        finding.source.model,
+    )

@@ -1,0 +1,97 @@
+"""What people read on the pull request: plain Markdown, secrets masked, untrusted words in code spans."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from services.kit.redact import mask
+from services.review.domain import Analysis, Fate, FileReport, Finding, Severity
+
+_MARK = {Severity.CRITICAL: "🟥", Severity.HIGH: "🟧", Severity.MEDIUM: "🟨", Severity.LOW: "🟦"}
+_MAX_ROWS = 50
+
+
+def code_span(text: str) -> str:
+    """Answer `text` as one line of inline code, whatever is in it."""
+    flat = re.sub(r"\s", " ", text).replace("|", "¦")
+    longest = max((len(run) for run in re.findall(r"`+", flat)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if flat.startswith("`") or flat.endswith("`") or not flat.strip() else ""
+    return f"{fence}{pad}{flat}{pad}{fence}"
+
+
+def comment(finding: Finding) -> str:
+    """Answer the comment that stands at the finding's lines."""
+    rule = f" · {code_span(finding.source.rule_id)}" if finding.source.rule_id else ""
+    head = f"{_MARK[finding.severity]} **{finding.title}**"
+    foot = f"{finding.severity.value} · {finding.category} · {code_span(finding.source.name)}{rule}"
+    return mask(f"{head}\n\n{finding.body}\n\n{foot}")
+
+
+def summary(analysis: Analysis, notes: Sequence[str], head_sha: str) -> str:
+    """Answer the body of the review: what was found, and the receipt of what was read and what was not."""
+    parts = ["## Lintel review", _verdict(analysis, head_sha)]
+    if analysis.findings:
+        parts.append(_findings_table(analysis.findings))
+    if analysis.summary_only:
+        parts.append("**Without a single place in the diff**")
+        parts.append("\n".join(f"- {code_span(c.path)}: {c.title}" for c in analysis.summary_only[:_MAX_ROWS]))
+    parts += ["### Receipt", _receipt(analysis, notes)]
+    return mask("\n\n".join(parts))
+
+
+def _verdict(analysis: Analysis, head_sha: str) -> str:
+    read = [f for f in analysis.files if f.fate is not Fate.SKIPPED]
+    failed = [a.name for a in analysis.analyzers if a.fate is Fate.FAILED]
+    counts = Counter(f.severity for f in analysis.findings)
+    by_severity = ", ".join(f"{counts[s]} {s.value}" for s in reversed(Severity) if counts[s])
+    scope = f"{len(read)} of {_files(len(analysis.files))} read at {code_span(head_sha[:12])}"
+    if analysis.findings:
+        number = len(analysis.findings)
+        found = f"**{number} finding{'s' if number != 1 else ''}** ({by_severity})"
+    elif failed:
+        found = f"**Not complete**: {', '.join(failed)} did not finish, so silence means nothing"
+    elif not read:
+        found = "**Nothing to read** in this change"
+    else:
+        found = "**No findings** in what was read"
+    return f"{found} · {scope}."
+
+
+def _findings_table(findings: Sequence[Finding]) -> str:
+    rows = [
+        f"| {_MARK[f.severity]} {f.severity.value} | {code_span(f'{f.path}:{f.start_line}')} "
+        f"| {f.title.replace('|', '¦')} |"
+        for f in findings[:_MAX_ROWS]
+    ]
+    more = [f"| | | … and {len(findings) - _MAX_ROWS} more |"] if len(findings) > _MAX_ROWS else []
+    return "\n".join(["| severity | where | what |", "|---|---|---|", *rows, *more])
+
+
+def _receipt(analysis: Analysis, notes: Sequence[str]) -> str:
+    lines = []
+    reviewed = [f for f in analysis.files if f.fate is Fate.REVIEWED]
+    hunks = sum(f.hunks_read for f in analysis.files)
+    lines.append(f"- read whole: {_files(len(reviewed))}, {hunks} hunk{'s' if hunks != 1 else ''}")
+    partly = [f for f in analysis.files if f.fate is not Fate.REVIEWED]
+    lines += [f"- {_fate(f)}" for f in partly[:_MAX_ROWS]]
+    if len(partly) > _MAX_ROWS:
+        lines.append(f"- … and {len(partly) - _MAX_ROWS} more files not read whole")
+    for file in analysis.files:
+        lines += [f"- {code_span(file.path)}: {note}" for note in file.notes]
+    ran = ", ".join(f"{a.name} {a.version}" for a in analysis.analyzers if a.fate is Fate.RAN)
+    lines.append(f"- analyzers: {ran or 'none ran'}")
+    lines += [f"- {a.name} {a.fate.value}: {a.reason}" for a in analysis.analyzers if a.fate is not Fate.RAN]
+    lines.append("- models: none configured")
+    if analysis.dropped:
+        lines.append("- dropped: " + ", ".join(f"{n} {r.value}" for r, n in sorted(analysis.dropped.items())))
+    lines += [f"- {note}" for note in notes]
+    return "\n".join(lines)
+
+
+def _fate(file: FileReport) -> str:
+    return f"{code_span(file.path)} {file.fate.value}: {file.reason or 'no reason given'}"
+
+
+def _files(number: int) -> str:
+    return f"{number} file{'s' if number != 1 else ''}"

@@ -7,12 +7,13 @@ The rules, in this order; each prefers no place to a guessed one:
    then (b) but for line ends, trailing blanks and one uniform shift of indentation, counted in columns with tabs 8,
    4 or 2 wide, or as copied from the diff with its marks. Blank lines at the ends of the quote are no evidence
    and are left off. Whole lines only: nothing is cut, joined, folded or normalised.
-3. If the whole quote is in the file's content but in no shown hunk, the claim is outside the diff. If it is among
-   the shown lines of the other side only, it has the wrong side.
-4. (c) The longest contiguous part of the quote, if it has at least half of the non-blank lines and a letter or digit,
-   and if where the whole quote is in the content it is part of it there. An elision counts as a line not found.
-5. Among equal places: the one that begins at `near_line` (a line of the content outside every shown hunk, if the quote
-   is there, puts the claim outside the diff); else the only one; else the only one with a changed line;
+3. If the whole quote is in the file's content outside the hunks, the claim is outside the diff; if it is there inside
+   a hunk, it was masked or not shown and counts as not found; rule 4 still binds what was shown of that place. If
+   it is nowhere on the claimed side, but among the shown lines of the other one, it has the wrong side.
+4. (c) The longest contiguous part of the quote, if it has at least half of the non-blank lines and a letter or digit.
+   An elision counts as a line not found. If only the other side has such a part, the claim has the wrong side.
+5. Among equal places: the one that begins at `near_line` (a line of the content that was not shown, if the
+   quote is there, leaves all shown places out); else the only one; else the only one with a changed line;
    else the claim is ambiguous. Parts from different places of the quote are never chosen between.
 """
 
@@ -96,8 +97,9 @@ class Locator:
         if hits and claim.near_line is None:
             return self._bound(claim, name, lines, hits, complete)
         in_file = self._places_in_file(files, claim, ways)
+        unseen = DropReason.OUTSIDE_DIFF if not all(in_file.values()) else DropReason.QUOTE_NOT_FOUND
         if hits and any(number == claim.near_line for _, number in in_file) and not _near(claim, lines, hits):
-            return Missed(DropReason.OUTSIDE_DIFF)
+            return Missed(unseen)
         if hits:
             return self._bound(claim, name, lines, hits, complete)
         other = Side.LEFT if claim.side is Side.RIGHT else Side.RIGHT
@@ -108,7 +110,7 @@ class Locator:
         if in_file:
             parts = [hit for hit in parts if self._start_in_file(lines, hit) in in_file]
             if not parts:
-                return Missed(DropReason.OUTSIDE_DIFF)
+                return Missed(unseen)
         if parts:
             return self._bound(claim, name, lines, parts, True)
         return Missed(DropReason.SIDE_MISMATCH if others.parts(ways) else DropReason.QUOTE_NOT_FOUND)
@@ -139,14 +141,24 @@ class Locator:
             )
         return self._lines[key]
 
-    def _places_in_file(self, files: tuple[int, ...], claim: Claim, ways: Sequence[Reading]) -> set[tuple[int, int]]:
-        """Return file and number of the line that the quote begins at, for each place in the whole content."""
+    def _places_in_file(
+        self, files: tuple[int, ...], claim: Claim, ways: Sequence[Reading]
+    ) -> dict[tuple[int, int], bool]:
+        """Return file and first line of each place in the whole content, and whether a hunk, shown or not, holds it."""
         key = files, claim.side
         if key not in self._whole_files:
             self._whole_files[key] = SideLines(self._content_segments(files, claim.side))
         content = self._whole_files[key]
         hits, _ = content.whole([way for way in ways if not way.marked], claim.near_line)
-        return {self._start_in_file(content, hit) for hit in hits}
+        return {self._start_in_file(content, hit): self._is_in_hunk(content, hit, claim.side) for hit in hits}
+
+    def _is_in_hunk(self, content: SideLines, hit: Hit, side: Side) -> bool:
+        first = content.number(hit.row)
+        spans = (
+            (hunk.old_start, hunk.old_count) if side is Side.LEFT else (hunk.new_start, hunk.new_count)
+            for hunk in self._diff[content.cut(hit)[0].file].hunks
+        )
+        return any(start <= first and first + hit.length <= start + count for start, count in spans)
 
     def _content_segments(self, files: tuple[int, ...], side: Side) -> list[Segment]:
         segments = []

@@ -64,7 +64,7 @@ def lintel() -> None:
 def main() -> None:
     """Run the command line and end the process with its status."""
     try:
-        status = lintel.main(standalone_mode=False)
+        status = lintel.main(prog_name="lintel", standalone_mode=False)
     except click.exceptions.Exit as end:
         status = end.exit_code
     except click.ClickException as error:

@@ -60,18 +60,19 @@ def status(form: Literal["terminal", "json"]) -> None:
         raise click.exceptions.Exit(1)
 
 
-def summary(layout: Layout, found: Status) -> str:
-    """Return the addresses, where things are kept, and what a person should know."""
+def summary(layout: Layout, found: Status, *, first: bool = False) -> str:
+    """Return the addresses, where things are kept, and what a person should know; more right after the first start."""
     lines = [_headline(found), ""]
     lines += [f"  {name:9} http://127.0.0.1:{port:<6} {SERVES[name]}" for name, port in found.ports.items()]
     lines += ["", f"  state     {layout.state}"]
     if layout.api_key.exists():
         lines.append(f"  API key   {layout.api_key}")
-    if found.new_secrets:
-        lines.append(f"  secrets   {layout.secrets} (new: {', '.join(found.new_secrets)})")
-    if any(name in WEBHOOK_SECRETS for name in found.new_secrets):
+    if layout.secrets.exists():
+        lines.append(f"  secrets   {layout.secrets}")
+    if first and found.new_secrets:
+        lines += ["", f"  Made now: {', '.join(found.new_secrets)}."]
+    if first and any(name in WEBHOOK_SECRETS for name in found.new_secrets):
         lines += [
-            "",
             "  Paste each *_WEBHOOK_SECRET from that file into the webhook settings of your code host, for example",
             "  GitHub: Settings > Webhooks > Secret, with the payload URL http(s)://YOUR-HOST/github/webhook.",
         ]

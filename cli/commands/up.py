@@ -64,7 +64,7 @@ def start_detached(options: Options) -> None:
         _stop(layout, supervisor)
         raise
     supervisor.returncode = 0  # it lives on, and is not ours to wait for
-    click.echo(summary(layout, status))
+    click.echo(summary(layout, status, first=True))
     click.echo("\nlintel logs -f follows what it does, lintel down stops it.")
 
 
@@ -99,7 +99,7 @@ def _run_in_foreground(options: Options) -> None:
         follower = Follower(layout, at_end=True)
         with Progress("starting Lintel") as progress:
             status = embedded.wait_ready(layout, supervisor, progress)
-        click.echo(summary(layout, status) + "\n\nCtrl-C stops it.\n")
+        click.echo(summary(layout, status, first=True) + "\n\nCtrl-C stops it.\n")
         _follow(layout, follower, supervisor)
     except AlreadyRunsError:
         if not _report_running(layout):

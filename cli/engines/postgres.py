@@ -28,6 +28,7 @@ MAJOR = "18"
 SUPERUSER = "postgres"
 SOCKET_NAME = ".s.PGSQL.5432"
 MAX_SOCKET_PATH = 107 if os.uname().sysname == "Linux" else 103  # sun_path of unix(7), less the final NUL
+STATUS_LINE = 7  # of postmaster.pid: LOCK_FILE_LINE_PM_STATUS of Postgres's miscadmin.h, counted from 0
 STOP_LADDER = [(signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)]
 
 INITDB_OPTIONS = [
@@ -128,8 +129,12 @@ class PostgresEngine:
         return self._as_account(["postgres", "-D", self._data_path(), *flags], signal.SIGINT)
 
     def is_ready(self) -> bool:
-        """Ask the server for a session and tell whether it grants one."""
-        return probe(self.socket_path)
+        """Tell whether the server says so itself and grants a session; asking earlier would fill its log."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return False
+        return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() == "ready" and probe(self.socket_path)
 
     def ensure_database(self, name: str) -> None:
         """Make a database on the running server unless it exists; `name` is an identifier of ours, never input."""

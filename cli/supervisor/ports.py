@@ -105,4 +105,5 @@ def _command_line(pid: int) -> str:
         words = (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return "command unknown"
-    return b" ".join(words).decode(errors="replace").strip()[:200]
+    text = b" ".join(words).decode(errors="replace")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:200]

@@ -27,6 +27,9 @@ class LineKind(StrEnum):
     REMOVED = "-"
 
 
+_CONTEXT_LINE, _ADDED_LINE, _REMOVED_LINE = LineKind  # looked up once, not for every line
+
+
 class FileStatus(StrEnum):
     """What happened to the file as a whole."""
 
@@ -87,13 +90,13 @@ class Hunk:
                 yield pending
             text = raw[1:-1] if raw[-1] == _FEED else raw[1:]
             if mark == _ADDED:
-                pending = Line(LineKind.ADDED, None, new, text)
+                pending = Line(_ADDED_LINE, None, new, text)
                 new += 1
             elif mark == _REMOVED:
-                pending = Line(LineKind.REMOVED, old, None, text)
+                pending = Line(_REMOVED_LINE, old, None, text)
                 old += 1
             else:
-                pending = Line(LineKind.CONTEXT, old, new, text)
+                pending = Line(_CONTEXT_LINE, old, new, text)
                 old += 1
                 new += 1
         if pending is not None:

@@ -78,7 +78,7 @@ def read_changes(repository: Path, pairs: list[str], *options: str) -> dict[str,
         current.append(
             Change(
                 status[0],
-                int(status[1:]) if len(status) > 1 else None,
+                int(status[1:]) if status[0] in "RC" else None,
                 None if added else old_path,
                 None if removed else new_path,
                 None if added else old_mode,
@@ -90,11 +90,11 @@ def read_changes(repository: Path, pairs: list[str], *options: str) -> dict[str,
     return found
 
 
-def read_counts(repository: Path, pairs: list[str]) -> dict[str, list[Count]]:
+def read_counts(repository: Path, pairs: list[str], *options: str) -> dict[str, list[Count]]:
     """The line counts of each commit that has any."""
     found: dict[str, list[Count]] = {}
     current: list[Count] = []
-    fields = iter(_diff_tree(repository, pairs, "--numstat", "-z").split(b"\0")[:-1])
+    fields = iter(_diff_tree(repository, pairs, *options, "--numstat", "-z").split(b"\0")[:-1])
     for field in fields:
         if _OBJECT_ID.fullmatch(field):
             current = found.setdefault(field.decode(), [])
@@ -107,9 +107,11 @@ def read_counts(repository: Path, pairs: list[str]) -> dict[str, list[Count]]:
     return found
 
 
-def read_patches(repository: Path, pairs: list[str], quote_path: bool) -> Iterator[tuple[str, bytes]]:
+def read_patches(
+    repository: Path, pairs: list[str], *options: str, quote_path: bool = True
+) -> Iterator[tuple[str, bytes]]:
     """Yield each commit that changes something with its patch, reading git's output as it comes."""
-    command = git_command("-C", str(repository), *_tree_options("--patch"), quote_path=quote_path)
+    command = git_command("-C", str(repository), *_tree_options(*options, "--patch"), quote_path=quote_path)
     with tempfile.TemporaryFile() as wanted:
         wanted.write("\n".join([*pairs, ""]).encode())
         wanted.seek(0)

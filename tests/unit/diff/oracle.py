@@ -43,14 +43,23 @@ class Tally:
     mismatches: list[str] = field(default_factory=list)
 
 
-def check_history(repository: Path, limit: int | None = None, quote_path: bool = True) -> Tally:
-    """Check every commit of a repository against its first parent; a mismatch is counted, not raised."""
+def check_history(
+    repository: Path,
+    limit: int | None = None,
+    quote_path: bool = True,
+    pairing: Sequence[str] = (),
+    form: Sequence[str] = (),
+) -> Tally:
+    """Check every commit of a repository against its first parent; a mismatch is counted, not raised.
+
+    `pairing` are further options on which files git compares, `form` on how the patch alone is written.
+    """
     every = first_parent_pairs(repository, limit)
     pairs = without_missing_objects(repository, every)
-    changes, counts = read_changes(repository, pairs), read_counts(repository, pairs)
+    changes, counts = read_changes(repository, pairs, *pairing), read_counts(repository, pairs, *pairing)
     tally, unseen = Tally(len(pairs), len(every) - len(pairs)), changes.keys() | counts.keys()
     with Blobs(repository) as blobs:
-        for commit, patch in read_patches(repository, pairs, quote_path):
+        for commit, patch in read_patches(repository, pairs, *pairing, *form, quote_path=quote_path):
             unseen.discard(commit)
             try:
                 _check_commit(list(parse_diff(patch)), changes[commit], counts[commit], blobs, tally)

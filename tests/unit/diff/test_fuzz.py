@@ -75,7 +75,7 @@ def test_random_pieces_of_diffs(source: bytes) -> None:
 @pytest.fixture(scope="module")
 def real_diffs(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     repository = build_history(tmp_path_factory.mktemp("fuzz") / "repo.git", seed=3, commits=120)
-    return [patch for _, patch in read_patches(repository, first_parent_pairs(repository), quote_path=True)]
+    return [patch for _, patch in read_patches(repository, first_parent_pairs(repository))]
 
 
 @settings(max_examples=400, deadline=None)

@@ -38,11 +38,36 @@ def test_a_long_generated_history_with_every_kind_of_change(tmp_path: Path, quot
     assert tally.statuses >= {(FileStatus.ADDED, True), (FileStatus.REMOVED, True)}
 
 
+@pytest.mark.parametrize(
+    ("pairing", "form"),
+    [
+        (["--find-copies", "--find-copies-harder"], []),
+        (["--no-renames"], []),
+        (["--break-rewrites=1%/1%"], []),
+        (["-R"], []),
+        ([], ["--unified=0"]),
+        ([], ["--unified=1000000"]),
+        ([], ["--inter-hunk-context=5", "--function-context"]),
+        ([], ["--patience", "--full-index"]),
+        ([], ["--binary"]),
+        ([], ["--no-prefix"]),
+        ([], ["--src-prefix=i/", "--dst-prefix=w/"]),
+        ([], ["--src-prefix=old/", "--dst-prefix=new/"]),
+    ],
+)
+def test_other_options_of_git(tmp_path: Path, pairing: list[str], form: list[str]) -> None:
+    repository = build_history(tmp_path / "repo.git", seed=23, commits=120)
+    tally = check_history(repository, pairing=pairing, form=form)
+    assert tally.mismatches == []
+    assert tally.hunks > 100
+    assert ((FileStatus.COPIED, False) in tally.statuses) is ("--find-copies" in pairing)
+
+
 def test_hunks_without_a_header_are_those_of_the_whole_diff(tmp_path: Path) -> None:
     """As in GitHub's `patch` field: from the first @@ on, without the last line feed."""
     repository = build_history(tmp_path / "repo.git", seed=11, commits=40)
     checked = 0
-    for _, whole in read_patches(repository, first_parent_pairs(repository), quote_path=True):
+    for _, whole in read_patches(repository, first_parent_pairs(repository)):
         for part in re.split(rb"^(?=diff --git )", whole, flags=re.MULTILINE)[1:]:
             _, _, patch = part.partition(b"\n@@ ")
             if patch:

@@ -1,0 +1,8 @@
+"""What the auth service reads from the environment."""
+
+from services.kit.crypto import CryptoSettings
+from services.kit.postgres.settings import DatabaseSettings
+
+
+class AuthSettings(DatabaseSettings, CryptoSettings):
+    """Configuration of the service; of the master key only the subkey that signs page tokens is used."""

@@ -1,0 +1,42 @@
+"""python -m services.bootstrap [--rotate]: the default organisation and the local API key, made where they are missing.
+
+Stdout gets the key, only when it was made just now; everything else goes to stderr. Safe to run again.
+"""
+
+import argparse
+import asyncio
+import sys
+
+import asyncpg
+
+from services.auth.local_key import ensure_local_key
+from services.kit.config import ConfigError, load
+from services.kit.errors import AppError
+from services.kit.postgres.settings import DatabaseSettings
+from services.orgs.bootstrap import ensure_default_organization
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make what is missing; answers 0, or 1 on an error told on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m services.bootstrap", description=__doc__)
+    parser.add_argument("--rotate", action="store_true", help="end the local API key and make another")
+    rotate: bool = parser.parse_args(arguments).rotate
+    try:
+        key = asyncio.run(_bootstrap(load(DatabaseSettings).dsn, rotate=rotate))
+    except (ConfigError, AppError, asyncpg.PostgresError, OSError) as error:
+        print(f"bootstrap: {error}", file=sys.stderr)
+        return 1
+    if key is None:
+        print("The local API key exists; --rotate makes another.", file=sys.stderr)
+    else:
+        print(key)
+    return 0
+
+
+async def _bootstrap(dsn: str, *, rotate: bool) -> str | None:
+    organization_id = await ensure_default_organization(dsn)
+    return await ensure_local_key(dsn, organization_id, rotate=rotate)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Builds the llm_gateway service."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from services.kit.app import Mesh, serving
+from services.kit.config import load
+from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.server import RpcServer
+from services.llm_gateway import policy, server
+from services.llm_gateway.config import LlmGatewaySettings
+from services.llm_gateway.models import Models
+
+ROLE = "llm_gateway"
+
+
+@asynccontextmanager
+async def serve(mesh: Mesh) -> AsyncIterator[None]:
+    """Serve the choice of models to the edge; the internal listener has health only."""
+    settings = load(LlmGatewaySettings)
+    async with AsyncExitStack() as stack:
+        public = RpcServer(
+            ROLE,
+            mesh.public(ROLE),
+            [server.register_public(Models(settings.given()))],
+            policy.PUBLIC,
+            authenticator=api_key_authenticator(mesh, ROLE, stack),
+            with_reflection=mesh.has_reflection,
+        )
+        internal = RpcServer(ROLE, mesh.internal(ROLE), [], policy.INTERNAL, with_reflection=mesh.has_reflection)
+        await stack.enter_async_context(serving([internal, public]))
+        yield

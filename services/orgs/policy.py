@@ -1,0 +1,8 @@
+"""Who may call which RPC of the orgs service."""
+
+from services.kit.rpc.policy import OWNER, Policy, read
+
+PUBLIC: Policy = {
+    "/lintel.orgs.v1.OrganizationService/GetOrganization": read(OWNER),
+}
+INTERNAL: Policy = {}

@@ -1,6 +1,7 @@
 """Where the embedded system keeps its state (contract section 7)."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM_STATE = Path("/var/lib/lintel")
+SOCKETS_PREFIX = "lintel-run-"
 LONGEST_SOCKET = len("/webhooks_worker.public.sock")
 MAX_SOCKET_PATH = 103  # the smaller of Linux's 107 and macOS's 103 bytes for sun_path, less its final NUL
 
@@ -80,7 +82,13 @@ class Layout:
         """Return the 0700 directory for the roles' sockets: `run`, or a fresh one when that path is too long."""
         if len(os.fsencode(self.run)) + LONGEST_SOCKET <= MAX_SOCKET_PATH:
             return self.run
-        return Path(tempfile.mkdtemp(prefix="lintel-run-"))
+        return Path(tempfile.mkdtemp(prefix=SOCKETS_PREFIX))
+
+
+def discard_sockets(directory: Path) -> None:
+    """Remove a directory that `Layout.sockets` made outside the state directory."""
+    if directory.name.startswith(SOCKETS_PREFIX):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def write_private(path: Path, text: str) -> None:

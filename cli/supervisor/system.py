@@ -1,7 +1,6 @@
 """The children of one embedded system and what starting each of them takes."""
 
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from cli.engines import envoy
 from cli.engines.postgres import STOP_LADDER, PostgresEngine
 from cli.engines.spawn import Command
-from cli.layout import Layout
+from cli.layout import Layout, discard_sockets
 from cli.supervisor.child import Child, Ladder
 from cli.supervisor.logfile import RotatingLog
 from cli.supervisor.options import Options
@@ -142,8 +141,7 @@ class System:
             log.close()
         if self.engine:
             self.engine.release()
-        if self.sockets != self.layout.run:
-            shutil.rmtree(self.sockets, ignore_errors=True)
+        discard_sockets(self.sockets)
 
 
 def answers(address: str | tuple[str, int], path: str = "/health/ready") -> bool:

@@ -13,6 +13,7 @@ from services.auth.local_key import ensure_local_key
 from services.kit.config import ConfigError, load
 from services.kit.errors import AppError
 from services.kit.postgres.settings import DatabaseSettings
+from services.kit.telemetry import log
 from services.orgs.bootstrap import ensure_default_organization
 
 
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.bootstrap", description=__doc__)
     parser.add_argument("--rotate", action="store_true", help="end the local API key and make another")
     rotate: bool = parser.parse_args(arguments).rotate
+    log.setup()  # to stderr
     try:
         key = asyncio.run(_bootstrap(load(DatabaseSettings).dsn, rotate=rotate))
     except (ConfigError, AppError, asyncpg.PostgresError, OSError) as error:

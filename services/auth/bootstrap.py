@@ -1,4 +1,4 @@
-"""python -m services.auth.bootstrap: another name of services.bootstrap, which is not imported: auth knows no service."""
+"""python -m services.auth.bootstrap: another name of services.bootstrap, run, not imported: auth knows no service."""
 
 import runpy
 

@@ -85,7 +85,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
 
 async def _open_database(settings: ReviewSettings, stack: AsyncExitStack) -> Database:
-    database = Database(settings.database_url.get_secret_value(), "review")
+    database = Database(settings.dsn, "review", max_size=settings.database_pool_max)
     await database.open()
     stack.push_async_callback(database.close)
     return database

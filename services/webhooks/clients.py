@@ -1,0 +1,74 @@
+"""What this service tells and asks others: events, the inbox of review, and which organisation is the default."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import grpc
+from lintel.events.v1 import pull_request_pb2
+from lintel.orgs.v1 import directory_service_pb2
+from lintel.orgs.v1.directory_service_pb2_grpc import DirectoryServiceStub
+from lintel.review.v1 import inbox_service_pb2
+from lintel.review.v1.inbox_service_pb2_grpc import InboxServiceStub
+
+from services.kit.bus.port import Envelope
+from services.kit.bus.wire import PULL_REQUEST_CHANGED, seal
+from services.kit.rpc.status import rpc_errors
+from services.webhooks.hosts.base import PullRequestChanged, PullRequestRef
+
+_SECONDS = 3.0
+
+
+def seal_change(organization_id: UUID, event: PullRequestChanged) -> Envelope:
+    """Put a pull request's event into an envelope."""
+    payload = pull_request_pb2.PullRequestChanged(
+        ref=ref_to_proto(event.ref), action=event.action.value, head_sha=event.head_sha, base_ref=event.base_ref
+    )
+    return seal(organization_id, PULL_REQUEST_CHANGED, payload)
+
+
+def ref_to_proto(ref: PullRequestRef) -> pull_request_pb2.PullRequestRef:
+    """Build the reference as it travels."""
+    return pull_request_pb2.PullRequestRef(
+        host=ref.host,
+        connection_id=ref.connection_id,
+        repository_id=ref.repository_id,
+        repository=ref.repository,
+        number=ref.number,
+    )
+
+
+def ref_from_proto(ref: pull_request_pb2.PullRequestRef) -> PullRequestRef:
+    """Read a reference that travelled."""
+    return PullRequestRef(ref.host, ref.connection_id, ref.repository_id, ref.repository, ref.number)
+
+
+class ReviewInbox:
+    """The inbox of the review service. Methods raise AppError."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = InboxServiceStub(channel)
+
+    async def find_missing(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Answer which envelopes have not arrived."""
+        request = inbox_service_pb2.FindMissingRequest(envelope_ids=[str(i) for i in ids])
+        with rpc_errors():
+            answer = await self._stub.FindMissing(request, timeout=_SECONDS)
+        return {UUID(i) for i in answer.missing_ids}
+
+
+class Directory:
+    """The organisations, as orgs knows them."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = DirectoryServiceStub(channel)
+        self._default: UUID | None = None
+
+    async def default_organization(self) -> UUID:
+        """Answer the default organisation; it never changes, so it is asked for once. Raises AppError."""
+        if self._default is None:
+            with rpc_errors():
+                answer = await self._stub.GetDefaultOrganization(
+                    directory_service_pb2.GetDefaultOrganizationRequest(), timeout=_SECONDS
+                )
+            self._default = UUID(answer.organization_id)
+        return self._default

@@ -1,0 +1,83 @@
+"""Code hosts by connection: built once with their credential, and their failures in the words of the mesh."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from services.kit.errors import AppError, Reason
+from services.webhooks.hosts import ADAPTERS
+from services.webhooks.hosts.base import (
+    ForbiddenError,
+    HostError,
+    MovedError,
+    NotFoundError,
+    PullRequest,
+    PullRequestRef,
+    RateLimitedError,
+    ReviewHost,
+    SourcePiece,
+    StaticToken,
+    UnauthorizedError,
+)
+from services.webhooks.hosts.marker import Marker
+
+_MIN_WAIT = timedelta(seconds=1)
+
+
+class CodeHosts:
+    """The hosts of the environment; `token` and `api_url` answer what is configured for one."""
+
+    def __init__(
+        self, token: Callable[[str], str | None], api_url: Callable[[str], str | None], marker: Marker
+    ) -> None:
+        self._token = token
+        self._api_url = api_url
+        self._marker = marker
+        self._open: dict[str, ReviewHost] = {}
+
+    def get(self, ref: PullRequestRef) -> ReviewHost:
+        """Answer the host of a pull request. Raises AppError(HOST_NOT_CONFIGURED) without a credential for it."""
+        adapter, token = ADAPTERS.get(ref.host), self._token(ref.host)
+        if adapter is None or ref.connection_id or not token:
+            variable = f"{ref.host.upper().replace('-', '_')}_TOKEN"
+            raise AppError(
+                Reason.HOST_NOT_CONFIGURED,
+                f"There is no credential for {ref.host}; set {variable} and restart.",
+                host=ref.host,
+            )
+        if ref.host not in self._open:
+            url = self._api_url(ref.host) or adapter.default_api_url
+            self._open[ref.host] = adapter.connect(StaticToken(token), url, self._marker)
+        return self._open[ref.host]
+
+    async def get_pull_request(self, ref: PullRequestRef) -> PullRequest:
+        """Answer the pull request as it is now."""
+        with host_errors():
+            return await self.get(ref).get_pull_request(ref)
+
+    async def read_source(self, ref: PullRequestRef) -> AsyncIterator[SourcePiece]:
+        """Yield the change, piece by piece."""
+        with host_errors():
+            async for piece in self.get(ref).read_source(ref):
+                yield piece
+
+    async def close(self) -> None:
+        """Give up the connections."""
+        for host in self._open.values():
+            await host.close()
+
+
+@contextmanager
+def host_errors() -> Iterator[None]:
+    """Turn a host's failure inside the block into an AppError."""
+    try:
+        yield
+    except (UnauthorizedError, ForbiddenError, NotFoundError) as error:
+        raise AppError(Reason.HOST_REFUSED, str(error)) from None
+    except RateLimitedError as error:
+        wait = max(error.until - datetime.now(UTC), _MIN_WAIT)
+        raise AppError(Reason.HOST_RATE_LIMITED, str(error), retry_after=wait) from None
+    except MovedError as error:
+        raise AppError(Reason.UNAVAILABLE, str(error), retry_after=_MIN_WAIT) from None
+    except HostError as error:
+        raise AppError(Reason.HOST_UNAVAILABLE, str(error)) from None

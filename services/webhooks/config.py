@@ -1,0 +1,29 @@
+"""What the webhooks service reads from the environment: the secrets and tokens of code hosts stay in this service."""
+
+from pydantic import Field, SecretStr
+
+from services.kit.crypto import CryptoSettings
+from services.kit.postgres.settings import DatabaseSettings
+
+
+class WebhooksSettings(DatabaseSettings, CryptoSettings):
+    """Configuration of both roles of the service."""
+
+    github_webhook_secret: SecretStr | None = Field(None, alias="GITHUB_WEBHOOK_SECRET")
+    github_webhook_secret_previous: SecretStr | None = Field(None, alias="GITHUB_WEBHOOK_SECRET_PREVIOUS")
+    github_token: SecretStr | None = Field(None, alias="GITHUB_TOKEN")
+    github_api_url: str | None = Field(None, alias="LINTEL_GITHUB_API_URL")
+
+    def webhook_secrets(self, host: str) -> list[str]:
+        """Answer the secrets that may sign a host's deliveries: the present one, and the one before it."""
+        given = {"github": (self.github_webhook_secret, self.github_webhook_secret_previous)}.get(host, ())
+        return [secret.get_secret_value() for secret in given if secret is not None]
+
+    def token(self, host: str) -> str | None:
+        """Answer the environment's token for a host."""
+        given = {"github": self.github_token}.get(host)
+        return given.get_secret_value() if given is not None else None
+
+    def api_url(self, host: str) -> str | None:
+        """Answer the environment's address of a host's API, None for its public one."""
+        return {"github": self.github_api_url}.get(host)

@@ -1,0 +1,111 @@
+"""What becomes of stored deliveries: turned into events by a worker, shown to people, handled again."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from services.kit import paging
+from services.kit.bus.port import Envelope
+from services.kit.errors import AppError, Reason
+from services.kit.postgres import outbox
+from services.kit.postgres.pool import Database, Row
+from services.kit.telemetry import log, metrics, trace
+from services.webhooks import store
+from services.webhooks.domain import DeliveryState
+from services.webhooks.hosts import ADAPTERS
+from services.webhooks.hosts.base import Action, Ignored, Parsed, ParseError, PullRequestChanged
+
+MAX_ATTEMPTS = 5
+_logger = log.get("deliveries")
+
+
+class DeliveryWorker:
+    """Claims RECEIVED deliveries; the event and the new state are one transaction."""
+
+    def __init__(self, database: Database, seal: Callable[[UUID, PullRequestChanged], Envelope]) -> None:
+        self._database = database
+        self._seal = seal
+
+    async def handle_next(self) -> bool:
+        """Handle one delivery; True if there was one."""
+        async with self._database.queue() as connection:
+            row = await store.claim_delivery(connection)
+        if row is None:
+            return False
+        with trace.span("delivery handle", parent=row["traceparent"], host=row["host"], delivery_id=str(row["id"])):
+            if row["attempts"] > MAX_ATTEMPTS:
+                await self._settle(row, DeliveryState.FAILED, "its worker stopped each time it was tried")
+                return True
+            try:
+                parsed = _parse(row)
+                await self._settle_parsed(row, parsed)
+            except AppError:
+                raise  # the database is away: the row comes back by itself
+            except Exception as error:
+                _logger.exception("delivery failed", delivery_id=str(row["id"]))
+                await self._settle(row, DeliveryState.FAILED, f"internal error ({type(error).__name__})")
+        return True
+
+    async def _settle_parsed(self, row: Row, parsed: Parsed) -> None:
+        match parsed:
+            case ParseError(reason):
+                await self._settle(row, DeliveryState.FAILED, reason)
+            case Ignored(reason):
+                await self._settle(row, DeliveryState.IGNORED, reason)
+            case PullRequestChanged(draft=True, action=action) if action is not Action.CLOSED:
+                await self._settle(row, DeliveryState.IGNORED, "a draft is reviewed when it is marked ready")
+            case PullRequestChanged():
+                await self._settle(row, DeliveryState.PROCESSED, parsed.action.value, parsed)
+
+    async def _settle(
+        self, row: Row, state: DeliveryState, reason: str, event: PullRequestChanged | None = None
+    ) -> None:
+        async with self._database.tenant(row["organization_id"]) as connection:
+            settled = await store.settle_delivery(
+                connection, row["id"], row["attempts"], state, reason, delay=timedelta()
+            )
+            if settled and event is not None:
+                await outbox.append(connection, "webhooks", self._seal(row["organization_id"], event))
+        metrics.DELIVERIES.labels(row["host"], state.value.lower()).inc()
+        _logger.info("delivery handled", delivery_id=str(row["id"]), state=state.value, reason=reason)
+
+
+def _parse(row: Row) -> Parsed:
+    adapter = ADAPTERS[row["host"]]
+    headers = json.loads(row["headers"])
+    return adapter.webhooks.parse(headers, row["body"], connection_id=row["connection_id"])
+
+
+class Deliveries:
+    """The use cases behind DeliveryService; a delivery of another organisation is not found."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, organization_id: UUID, delivery_id: UUID) -> Row:
+        """Answer one delivery. Raises AppError NOT_FOUND."""
+        async with self._database.tenant(organization_id) as connection:
+            row = await store.get_delivery(connection, delivery_id)
+        if row is None:
+            raise AppError(Reason.NOT_FOUND, "There is no such delivery.", delivery=str(delivery_id))
+        return row
+
+    async def page(
+        self, organization_id: UUID, page_size: int, page_token: str, state: DeliveryState | None
+    ) -> tuple[list[Row], str]:
+        """Answer a page of deliveries, newest first, and where the next one begins."""
+        size = paging.size(page_size)
+        query = f"deliveries\0{organization_id}\0{state or ''}"
+        before = UUID(paging.decode(page_token, query)["before"]) if page_token else None
+        async with self._database.tenant(organization_id) as connection:
+            rows = await store.list_deliveries(connection, before, state.value if state else "", size + 1)
+        more = paging.encode({"before": str(rows[size - 1]["id"])}, query) if len(rows) > size else ""
+        return rows[:size], more
+
+    async def redeliver(self, organization_id: UUID, delivery_id: UUID) -> Row:
+        """Have a delivery handled again from its stored body. Raises AppError NOT_FOUND."""
+        await self.get(organization_id, delivery_id)
+        async with self._database.tenant(organization_id) as connection:
+            await store.rearm_delivery(connection, delivery_id)
+        return await self.get(organization_id, delivery_id)

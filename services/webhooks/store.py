@@ -1,0 +1,107 @@
+"""All SQL about deliveries."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from services.kit.ids import new_id
+from services.kit.postgres.pool import Connection, Row
+from services.webhooks.domain import DeliveryState
+
+CHANNEL = "webhooks_deliveries"
+_SHOWN = (
+    "SELECT id, host, host_delivery_id, event, state, reason, attempts, octet_length(body) AS body_size, "
+    "create_time, update_time FROM webhooks.deliveries "
+)
+
+
+async def add_delivery(
+    connection: Connection,
+    organization_id: UUID,
+    host: str,
+    connection_id: str,
+    host_delivery_id: str,
+    event: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    traceparent: str,
+) -> UUID | None:
+    """Store a delivery, or arm one that failed again; None if it is here and alive."""
+    delivery_id: UUID | None = await connection.fetchval(
+        "INSERT INTO webhooks.deliveries (id, organization_id, host, connection_id, host_delivery_id, event, headers, "
+        "body, traceparent) VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9) "
+        "ON CONFLICT (organization_id, host, connection_id, host_delivery_id) DO UPDATE SET state = 'RECEIVED', "
+        "reason = '', attempts = 0, event = excluded.event, headers = excluded.headers, body = excluded.body, "
+        "traceparent = excluded.traceparent, available_at = clock_timestamp(), update_time = clock_timestamp() "
+        "WHERE deliveries.state = 'FAILED' RETURNING id",
+        new_id(),
+        organization_id,
+        host,
+        connection_id,
+        host_delivery_id,
+        event,
+        json.dumps(dict(headers)),
+        body,
+        traceparent,
+    )
+    if delivery_id is not None:
+        await connection.execute(f"NOTIFY {CHANNEL}")
+    return delivery_id
+
+
+async def claim_delivery(connection: Connection) -> Row | None:
+    """Take a delivery, counting the attempt; it comes back in a minute unless it is settled."""
+    return await connection.fetchrow(
+        "UPDATE webhooks.deliveries SET attempts = attempts + 1, "
+        "available_at = clock_timestamp() + interval '1 minute' WHERE id = (SELECT id FROM webhooks.deliveries "
+        "WHERE state = 'RECEIVED' AND available_at <= clock_timestamp() ORDER BY available_at LIMIT 1 "
+        "FOR UPDATE SKIP LOCKED) RETURNING *"
+    )
+
+
+async def settle_delivery(
+    connection: Connection,
+    delivery_id: UUID,
+    attempts: int,
+    state: DeliveryState,
+    reason: str = "",
+    delay: timedelta = timedelta(),
+) -> bool:
+    """Say what became of a claimed delivery; False if it has been claimed again since, and nothing was written."""
+    done: str = await connection.execute(
+        "UPDATE webhooks.deliveries SET state = $3, reason = $4, available_at = clock_timestamp() + $5::interval, "
+        "update_time = clock_timestamp() WHERE id = $1 AND attempts = $2 AND state = 'RECEIVED'",
+        delivery_id,
+        attempts,
+        state.value,
+        reason,
+        delay,
+    )
+    return done == "UPDATE 1"
+
+
+async def rearm_delivery(connection: Connection, delivery_id: UUID) -> None:
+    """Have a delivery handled again from its stored body."""
+    await connection.execute(
+        "UPDATE webhooks.deliveries SET state = 'RECEIVED', reason = '', attempts = 0, "
+        "available_at = clock_timestamp(), update_time = clock_timestamp() WHERE id = $1",
+        delivery_id,
+    )
+    await connection.execute(f"NOTIFY {CHANNEL}")
+
+
+async def get_delivery(connection: Connection, delivery_id: UUID) -> Row | None:
+    """Answer a delivery without its body."""
+    return await connection.fetchrow(_SHOWN + "WHERE id = $1", delivery_id)
+
+
+async def list_deliveries(connection: Connection, before: UUID | None, state: str, limit: int) -> list[Row]:
+    """Answer deliveries, newest first, those older than `before`."""
+    rows: list[Row] = await connection.fetch(
+        _SHOWN + "WHERE ($1::uuid IS NULL OR id < $1) AND ($2 = '' OR state = $2) ORDER BY id DESC LIMIT $3",
+        before,
+        state,
+        limit,
+    )
+    return rows

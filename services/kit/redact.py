@@ -75,6 +75,7 @@ _END_KEY = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_WORD = re.compile(r"(?m)(^[+\-])?(\S+)")  # in a diff the mark of the line stays
 _KEY_TEXT = re.compile(r"[A-Za-z0-9+/=]{16,}")
 _KEY_TAIL = re.compile(r"(?:[\s\"'+,;>|\-]|\\[nr]|[A-Za-z0-9+/=]{24,}|Proc-Type:|DEK-Info:)*")
+_NAME_OR_PATH = re.compile(r"[A-Za-z_]*(?:\.[A-Za-z_]\w*)*")
 _PLACEHOLDER = re.compile(r"(?i)\$\{|\{\{|^<|^\$|^%|example|placeholder|your[_-]|change_?me|\[masked:")
 
 
@@ -110,7 +111,8 @@ def _mask_url(match: re.Match[str]) -> str:
 
 def _mask_assigned(match: re.Match[str]) -> str:
     value = match["quoted"] or match["bare"]
-    if not looks_secret(value):
+    # Without quotes it may be a name in the code, and masking those would make code unreadable.
+    if not looks_secret(value) or (match["bare"] and _NAME_OR_PATH.fullmatch(value)):
         return match[0]
     return f"{match['name']}{match['quote'] or ''}[masked:assigned-secret]"
 

@@ -7,11 +7,10 @@ and taken off again: it may hold an .env, and the walls let the child read `serv
 import sys
 from pathlib import Path
 
-_ABOVE = str(Path(__file__).resolve().parents[3])
-sys.path.insert(0, _ABOVE)
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from services.review.analyzers.serve import main
 from services.review.analyzers.table import ANALYZERS
 
-sys.path.remove(_ABOVE)
+sys.path.remove(str(Path(__file__).resolve().parents[3]))
 main(ANALYZERS)

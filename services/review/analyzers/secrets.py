@@ -47,7 +47,7 @@ _ADVICE = (
     "that from the environment or a secret store; deleting the line does not take it out of the history."
 )
 _KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?!.{0,200}\.\.\.)")
-_KEY_MENTION = re.compile(r"(?i)(?:startswith|contains|in |==|match|replace|split|strip|find|index|regex|re\.)")
+_KEY_MENTION = re.compile(r"(?i)(?:startswith|contains|\bin |==|match|replace|split|strip|find|index|regex|re\.)")
 _DUMMY = re.compile(
     r"(?i)example|dummy|fake|sample|place.?holder|change.?me|redacted|masked|your[_-]|insert|todo|xxxx|\*\*\*|\.\.\.|"
     r"(.)\1{5}|012345|123456|abcdef|qwert|deadbeef|foobar|\$\{|\{\{|<|>"
@@ -55,7 +55,7 @@ _DUMMY = re.compile(
 _FIXED_LENGTH = {"ghp_": 40, "gho_": 40, "ghu_": 40, "ghr_": 40}
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LOCAL_HOST = re.compile(
-    r"@(?:localhost|127\.|0\.0\.0\.0|\[::1\]|host\.docker|db\b|postgres\b|mysql\b|redis\b|mongo\b|\w+:\d)"
+    r"@(?:localhost|127\.|0\.0\.0\.0|\[::1\]|host\.docker|(?:db|postgres|mysql|redis|mongo|rabbitmq)(?=[:/]|$)|\w+:\d)"
 )
 _COMMON = re.compile(
     r"(?i)^(?:pass(?:word|wd)?|secret|admin|root|user|guest|test\w*|postgres|mysql|rabbitmq|pwd|token|\W+)\d{0,4}$"

@@ -29,11 +29,20 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 40.0) 
 class CommandLine:
     """Runs `lintel` commands against one state directory, on ports of its own."""
 
-    def __init__(self, state: Path, working_directory: Path, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        working_directory: Path,
+        env: Mapping[str, str] | None = None,
+        python: str = sys.executable,
+        user: int | None = None,
+    ) -> None:
         self.layout = Layout(state)
         self.port = find_free(set())
         self.webhooks_port = find_free({self.port})
         self._working_directory = working_directory
+        self._python = python
+        self._user = user
         self._environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos' / 'gen'}",
@@ -45,9 +54,12 @@ class CommandLine:
 
     def run(self, *arguments: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
+            [self._python, "-m", "cli", *arguments],
             env=self._environment,
             cwd=self._working_directory,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
             input=typed,
             capture_output=True,
             text=True,

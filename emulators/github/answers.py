@@ -44,10 +44,9 @@ class Call:
         return int(self.parameters[name])
 
     def wants(self, kind: str) -> bool:
-        """Whether the request accepts GitHub's media type of that kind (diff, raw, object)."""
-        return any(
-            media in (f"application/vnd.github.{kind}", f"application/vnd.github.v3.{kind}") for media in self.accept
-        )
+        """Whether the request accepts GitHub's media type of that kind (diff, raw, object), in any of its spellings."""
+        spellings = {f"application/vnd.github.{v}{kind}{suffix}" for v in ("", "v3.") for suffix in ("", "+json")}
+        return not spellings.isdisjoint(self.accept)
 
 
 class RefusedError(Exception):

@@ -146,12 +146,14 @@ class Host:
             pull = self.state.pulls.get(int(parts[1]))
             return pull.head_sha if pull else None
         short = ref.removeprefix("refs/").removeprefix("heads/")
+        owner = owner or self.owner.login
+        ours = owner.lower() == self.owner.login.lower()
         for pull in reversed(self.state.pulls.values()):
-            if (owner or self.owner.login, short) == (self.head_owner(pull), pull.head_ref):
+            if (owner.lower(), short) == (self.head_owner(pull).lower(), pull.head_ref):
                 return pull.head_sha
-            if short == pull.base_ref:
+            if ours and short == pull.base_ref:
                 return pull.base_sha
-        if owner not in ("", self.owner.login):
+        if not ours:
             return None
         return await self.repository.resolve(ref)
 
@@ -181,11 +183,11 @@ class Host:
             self._moves[pair] = await diff_files(self.repository, *pair, context=0)
         for file in self._moves[pair]:
             if file.old_path.decode("utf-8", "replace") == comment.path:
-                return _moved_line(file, line)
+                return moved_line(file, line)
         return line
 
 
-def _moved_line(file: FileDiff, line: int) -> int | None:
+def moved_line(file: FileDiff, line: int) -> int | None:
     """Returns the new number of an old line, from hunks without context; None when it was removed or rewritten."""
     if file.status not in ("modified", "changed"):
         return None

@@ -40,11 +40,9 @@ class Reading:
     def _listed(self, call: Call, pull: PullRequest) -> bool:
         if call.query["state"] not in ("all", pull.state):
             return False
-        head = call.query.get("head")
-        return call.query.get("base", pull.base_ref) == pull.base_ref and head in (
-            None,
-            f"{self._host.head_owner(pull)}:{pull.head_ref}",
-        )
+        head = f"{self._host.head_owner(pull)}:{pull.head_ref}"
+        wanted = (call.query.get("base", pull.base_ref), call.query.get("head", head))
+        return wanted == (pull.base_ref, head)
 
     async def pull(self, call: Call) -> Answer:
         """Answers a pull request as JSON, or as a diff when that is what the request accepts."""

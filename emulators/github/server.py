@@ -17,7 +17,7 @@ from emulators.github.incoming import ConnectionCutError, Incoming, Message, Rec
 from emulators.github.meter import Meter
 from emulators.github.model import User
 from emulators.github.record import Recorder, RequestRecord, redacted, redacted_headers
-from emulators.github.routes import handlers
+from emulators.github.routes import Handler, handlers
 
 API_VERSION = "2022-11-28"
 _ACCEPTED = (
@@ -27,7 +27,7 @@ _ACCEPTED = (
     "application/vnd.github+json",
     "application/vnd.github.v3+json",
 )
-_ACCEPTED_KINDS = ("diff", "raw", "object", "json", "raw+json", "text+json", "full+json")
+_ACCEPTED_KINDS = ("diff", "raw", "object", "json", "raw+json", "object+json", "text+json", "full+json")
 
 
 class App:
@@ -48,6 +48,12 @@ class App:
     def operations(self) -> tuple[Operation, ...]:
         """The operations that are served."""
         return self._description.operations
+
+    def replace_handler(self, operation: str, handler: Handler) -> None:
+        """Serves an operation by another handler; its answers are checked like all others."""
+        if operation not in self._handlers:
+            raise ValueError(f"unknown operation {operation!r}")
+        self._handlers[operation] = handler
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serves one request."""

@@ -1,0 +1,85 @@
+"""The public API: which proto services the edge offers, and which role answers each. Nothing else is reachable."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from lintel.auth.v1 import api_key_service_pb2
+from lintel.llm.v1 import model_service_pb2
+from lintel.orgs.v1 import organization_service_pb2
+from lintel.review.v1 import code_review_service_pb2
+from lintel.webhooks.v1 import delivery_service_pb2
+
+import services
+
+ROLES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
+_DESCRIPTORS = Path(services.__file__).resolve().parents[1] / "protos" / "gen" / "descriptors.binpb"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicService:
+    """A proto service that the outside may call, and the role that serves it."""
+
+    descriptor: ServiceDescriptor
+    role: str
+
+    @property
+    def name(self) -> str:
+        """The full proto name."""
+        return str(self.descriptor.full_name)
+
+
+def _service(file: object, name: str, role: str) -> PublicService:
+    return PublicService(file.DESCRIPTOR.services_by_name[name], role)  # type: ignore[attr-defined]
+
+
+PUBLIC_SERVICES = (
+    _service(api_key_service_pb2, "ApiKeyService", "auth"),
+    _service(organization_service_pb2, "OrganizationService", "orgs"),
+    _service(model_service_pb2, "ModelService", "llm_gateway"),
+    _service(delivery_service_pb2, "DeliveryService", "webhooks"),
+    _service(code_review_service_pb2, "CodeReviewService", "review"),
+)
+
+
+def method_path(method: MethodDescriptor) -> str:
+    """Answer the path of an RPC on the wire."""
+    return f"/{method.containing_service.full_name}/{method.name}"
+
+
+def public_methods() -> dict[str, str]:
+    """Answer the role behind each public RPC, by its path on the wire."""
+    return {method_path(m): s.role for s in PUBLIC_SERVICES for m in s.descriptor.methods}
+
+
+@cache
+def described_files() -> FileDescriptorSet:
+    """Answer the committed descriptor set, comments included."""
+    return FileDescriptorSet.FromString(_DESCRIPTORS.read_bytes())
+
+
+def public_pool(*extra: str) -> descriptor_pool.DescriptorPool:
+    """Answer a pool with the files of the public services, of the files named `extra`, and what they import."""
+    by_name = {file.name: file for file in described_files().file}
+    pool, added = descriptor_pool.DescriptorPool(), set[str]()
+
+    def add(name: str) -> None:
+        if name in added:
+            return
+        added.add(name)
+        file = by_name.get(name)
+        serialized = file.SerializeToString() if file else _known(name)
+        for dependency in file.dependency if file else ():
+            add(dependency)
+        pool.AddSerializedFile(serialized)
+
+    for name in (*(s.descriptor.file.name for s in PUBLIC_SERVICES), *extra):
+        add(name)
+    return pool
+
+
+def _known(name: str) -> bytes:
+    return bytes(descriptor_pool.Default().FindFileByName(name).serialized_pb)

@@ -14,7 +14,6 @@ ALIASES |= {"panic": "critical", "warn": "warning", "trace": "debug", "exception
 COLOURS = {"debug": "bright_black", "warning": "yellow", "error": "red", "critical": "red"}
 POSTGRES = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] ([A-Z]+):\s+(.*)")
 ENVOY = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\]\[\d+\]\[(\w+)\]\[\w+\] (.*)")
-STANDARD = {"event", "level", "timestamp", "logger"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Line:
         """Write it for people: local time, level, process, event, fields."""
         clock = self.time.astimezone().strftime("%H:%M:%S.%f")[:-3]
         level = f"{self.level:8}"
-        shown = " ".join(f"{name}={_plain(value)}" for name, value in self.fields.items() if name not in STANDARD)
+        shown = " ".join(f"{name}={_plain(value)}" for name, value in self.fields.items() if name != "logger")
         if colour:
             level = click.style(level, fg=COLOURS.get(self.level))
             shown = click.style(shown, dim=True)
@@ -56,14 +55,23 @@ def parse(source: str, text: str, before: datetime) -> Line:
         except ValueError:
             content = None
         if isinstance(content, dict):
-            level = str(content.get("level", "info"))
-            return Line(
-                source, _time(content.get("timestamp"), before), _level(level), str(content.get("event", "")), content
-            )
+            return _from_json(source, content, before)
     for pattern in (POSTGRES, ENVOY):
         if found := pattern.fullmatch(text):
             return Line(source, _time(found[1], before), _level(found[2]), found[3])
     return Line(source, before, "info", text)
+
+
+def _from_json(source: str, content: dict[str, object], before: datetime) -> Line:
+    """Read a structured line: ours has an event and a level, Envoy's access log a method, a path and a status."""
+    known = {"event", "level", "timestamp"}
+    text = content.get("event")
+    if text is None:
+        known = {"method", "path", "status", "time"}
+        text = " ".join(str(content.get(name, "-")) for name in ("method", "path", "status"))
+    moment = _time(content.get("timestamp", content.get("time")), before)
+    fields = {name: value for name, value in content.items() if name not in known and value is not None}
+    return Line(source, moment, _level(str(content.get("level", "info"))), str(text), fields)
 
 
 def tail(path: Path, lines: int) -> list[str]:

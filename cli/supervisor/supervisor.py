@@ -23,6 +23,7 @@ from cli.supervisor.system import DATABASE, System
 
 READY_SECONDS = 90.0
 LOCK_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -120,10 +121,9 @@ class Supervisor:
     def _make_api_key(self, system: System) -> None:
         """Store what the bootstrap prints; it never passes through a log."""
         key = self._finish(system, system.bootstrap()).decode().strip()
-        if key:
-            write_private(self._layout.api_key, key + "\n")
-        else:
-            self._status.notes.append(f"the local API key exists already but is not in {self._layout.api_key}")
+        if not key:
+            raise StartError("the bootstrap printed no API key")
+        write_private(self._layout.api_key, key + "\n")
 
     def _serve(self) -> None:
         """Restart what dies until asked to stop."""
@@ -186,11 +186,20 @@ class Supervisor:
         if self._system is not None:
             for child in reversed(self._system.children):
                 self._step(f"stopping {child.status.name}")
+                if child.status.name == "envoy" and child.running:
+                    self._drain(self._system)
                 child.stop(self._tick)
                 self._say("info", "child stopped", child=child.status.name, how=child.status.last_exit)
             self._system.close()
         self._status.phase = "failed" if failed else "stopped"
         self._step("")
+
+    def _drain(self, system: System) -> None:
+        """Let the requests inside the edge come to their end, for a bounded time."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        if system.begin_drain():
+            while not system.is_drained() and time.monotonic() < deadline:
+                self._tick(processes.POLL_SECONDS * 5)
 
     def _clear_leftovers(self) -> None:
         earlier = statuses.read(self._layout)

@@ -14,10 +14,20 @@ from cli.layout import Layout, discard_sockets
 from cli.supervisor.child import Child, Ladder
 from cli.supervisor.logfile import RotatingLog
 from cli.supervisor.options import Options
-from cli.supervisor.plan import Ports, application_environment, choose_ports, external_postgres, python_environment
+from cli.supervisor.plan import (
+    Ports,
+    application_environment,
+    bind_address,
+    choose_ports,
+    external_postgres,
+    python_environment,
+    reachable_address,
+)
 from cli.supervisor.status import Status
+from deploy.envoy.render import EnvoySettings, render
 
 DATABASE = "lintel"
+ENVOY_ADMIN = "envoy-admin.sock"  # in the directory of the roles' sockets; named by deploy/envoy/render.py
 APPLICATION_ROLE = "lintel"  # owns nothing; made by the migrations
 LADDERS: dict[str, Ladder] = {
     "postgres": STOP_LADDER,
@@ -37,6 +47,7 @@ class System:
         self.layout = layout
         self.children: list[Child] = []
         self.sockets = layout.sockets()
+        self.address = reachable_address(bind_address(environment))
         self.engine = None if external_postgres(environment) else PostgresEngine(layout.postgres)
         self.has_edge = "gateway" in options.roles
         self.envoy_binary = (
@@ -56,6 +67,7 @@ class System:
         status.ports = self.ports.named() if self.has_edge else {"metrics": self.ports.metrics}
         status.edge = ("direct" if self.direct else "envoy") if self.has_edge else "none"
         status.sockets = str(self.sockets)
+        status.address = self.address
         status.notes += self.ports.notes
         status.versions["python"] = sys.version.split()[0]
         if self.envoy_binary:
@@ -84,16 +96,35 @@ class System:
         return self.python("migrations", ["migrations", "run"], None)
 
     def bootstrap(self) -> Child:
-        """Return the child that makes the default organisation and prints its API key, once, to its output."""
-        return self.python("bootstrap", ["services.auth.bootstrap"], self.dsn(APPLICATION_ROLE))
+        """Return the child that makes the default organisation and prints a new API key to its output.
+
+        A key that was there before ends: its text, known only to the file that is gone, can't be had again.
+        """
+        return self.python("bootstrap", ["services.bootstrap", "--rotate"], self.dsn(APPLICATION_ROLE))
 
     def edge(self) -> Child:
         """Return the child that runs Envoy with a configuration rendered for these ports."""
         binary = self.envoy_binary
         if binary is None:
             raise RuntimeError("the gateway is its own edge here")
-        self.layout.envoy.write_text(envoy.configuration(self.ports.named(), self.sockets), encoding="utf-8")
+        settings = EnvoySettings(
+            self.sockets,
+            self.ports.edge,
+            self.ports.webhooks,
+            self.ports.legacy,
+            bind_address(self._environment),
+            is_production=self._environment.get("API_NODE_ENV") == "production",
+        )
+        self.layout.envoy.write_text(render(settings), encoding="utf-8")
         return self.child("envoy", lambda: envoy.command(binary, self.layout.envoy))
+
+    def begin_drain(self) -> bool:
+        """Ask Envoy to take nothing new; False when there is no Envoy to ask."""
+        return envoy.start_drain(self.sockets / ENVOY_ADMIN)
+
+    def is_drained(self) -> bool:
+        """Tell whether no request is inside Envoy any more."""
+        return envoy.active_requests(self.sockets / ENVOY_ADMIN) == 0
 
     def python(self, name: str, words: list[str], dsn: str | None) -> Child:
         """Return a child that runs one of our modules with the application's environment."""
@@ -126,14 +157,14 @@ class System:
     def application_is_ready(self) -> bool:
         """Ask the gateway, or where it is not among the roles every internal socket, whether it serves."""
         if self.has_edge and self.direct:
-            return answers(("127.0.0.1", self.ports.edge))
+            return self.edge_is_ready()
         if self.has_edge:
             return answers(str(self.sockets / "gateway.sock"))
         return all(accepts(self.sockets / f"{role}.sock") for role in self.options.roles if not role.endswith("worker"))
 
     def edge_is_ready(self) -> bool:
-        """Ask the gateway through Envoy whether it serves."""
-        return answers(("127.0.0.1", self.ports.edge))
+        """Ask the gateway at the public port whether it serves."""
+        return answers((self.address, self.ports.edge))
 
     def close(self) -> None:
         """Let go of logs, descriptors and private directories; the children must be gone."""
@@ -146,7 +177,7 @@ class System:
 
 def answers(address: str | tuple[str, int], path: str = "/health/ready") -> bool:
     """Tell whether an HTTP server at this TCP address or unix socket answers the path with 200."""
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as client:
             client.settimeout(1.0)

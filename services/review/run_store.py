@@ -1,5 +1,6 @@
 """All SQL about pull requests and runs. Every change of a run is made by `move` under its pull request's row lock."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -123,7 +124,7 @@ async def retarget(connection: Connection, run_id: UUID, head_sha: str, base_ref
     )
 
 
-async def move(connection: Connection, run: Row, target: RunState, reason: str = "", **values: Any) -> None:
+async def move(connection: Connection, run: Mapping[str, Any], target: RunState, reason: str = "", **values: Any) -> None:
     """Move a run to a state, and set columns with it. Raises ValueError for a transition that is not in the table."""
     source = RunState(run["state"])
     if (source, target) not in ALLOWED:

@@ -19,7 +19,7 @@ _CONNECTIONS = 10  # its queries are short
 
 @asynccontextmanager
 async def serve(mesh: Mesh) -> AsyncIterator[None]:
-    """Serve organisations to the edge; the internal listener has health only."""
+    """Serve organisations to the edge, and which one is the default to the mesh."""
     settings = load(OrgsSettings)
     async with AsyncExitStack() as stack:
         database = Database(settings.dsn, ROLE, max_size=min(settings.database_pool_max, _CONNECTIONS))
@@ -34,6 +34,12 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             authenticator=api_key_authenticator(mesh, ROLE, stack),
             with_reflection=mesh.has_reflection,
         )
-        internal = RpcServer(ROLE, mesh.internal(ROLE), [], policy.INTERNAL, with_reflection=mesh.has_reflection)
+        internal = RpcServer(
+            ROLE,
+            mesh.internal(ROLE),
+            [server.register_internal(organizations)],
+            policy.INTERNAL,
+            with_reflection=mesh.has_reflection,
+        )
         await stack.enter_async_context(serving([internal, public], database))
         yield

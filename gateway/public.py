@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from lintel.auth.v1 import api_key_service_pb2
 from lintel.llm.v1 import model_service_pb2
@@ -61,25 +61,17 @@ def described_files() -> FileDescriptorSet:
     return FileDescriptorSet.FromString(_DESCRIPTORS.read_bytes())
 
 
-def public_pool(*extra: str) -> descriptor_pool.DescriptorPool:
-    """Answer a pool with the files of the public services, of the files named `extra`, and what they import."""
-    by_name = {file.name: file for file in described_files().file}
+def public_pool(*extra: FileDescriptor) -> descriptor_pool.DescriptorPool:
+    """Answer a pool with the files of the public services, those in `extra`, and what they import; nothing internal."""
     pool, added = descriptor_pool.DescriptorPool(), set[str]()
 
-    def add(name: str) -> None:
-        if name in added:
-            return
-        added.add(name)
-        file = by_name.get(name)
-        serialized = file.SerializeToString() if file else _known(name)
-        for dependency in file.dependency if file else ():
-            add(dependency)
-        pool.AddSerializedFile(serialized)
+    def add(file: FileDescriptor) -> None:
+        if file.name not in added:
+            added.add(file.name)
+            for dependency in file.dependencies:
+                add(dependency)
+            pool.AddSerializedFile(file.serialized_pb)
 
-    for name in (*(s.descriptor.file.name for s in PUBLIC_SERVICES), *extra):
-        add(name)
+    for file in (*(service.descriptor.file for service in PUBLIC_SERVICES), *extra):
+        add(file)
     return pool
-
-
-def _known(name: str) -> bytes:
-    return bytes(descriptor_pool.Default().FindFileByName(name).serialized_pb)

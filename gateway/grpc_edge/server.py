@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from gateway.grpc_edge.health import EdgeHealth
@@ -40,7 +40,7 @@ async def grpc_edge(
 
 
 def _add_reflection(server: grpc.aio.Server) -> None:
-    pool = public_pool("grpc/health/v1/health.proto", "grpc/reflection/v1alpha/reflection.proto")
+    pool = public_pool(health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
     names = [*(s.name for s in PUBLIC_SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME]
     servicer = reflection.aio.ReflectionServicer(names, pool)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)

@@ -9,8 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import uvloop
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from services.kit.bus.port import Bus
 from services.kit.config import ConfigError, Settings, load, redacted
@@ -32,6 +33,13 @@ class MeshSettings(Settings):
     log_level: str = Field("info", alias="API_LOG_LEVEL")
     log_pretty: bool = Field(False, alias="API_LOG_PRETTY")
     metrics_port: int | None = Field(None, alias="LINTEL_METRICS_PORT", ge=1, le=65535)
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_level(cls, value: str) -> str:
+        if value.lower() not in log.LEVELS:
+            raise ValueError(f"{value!r} is no log level; one of {', '.join(log.LEVELS)}")
+        return value.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +71,51 @@ Role = Callable[[Mesh], AbstractAsyncContextManager[None]]
 @asynccontextmanager
 async def serving(servers: Sequence[RpcServer], database: Database | None = None) -> AsyncIterator[None]:
     """Run gRPC servers, healthy while the database answers, and drain them at the end."""
-    for server in servers:
-        await server.start()
-    poller = asyncio.create_task(_poll_health(servers, database))
-    try:
+    async with AsyncExitStack() as stack:
+        started: list[RpcServer] = []
+        stack.push_async_callback(_drain, started)
+        for server in servers:
+            await server.start()
+            started.append(server)
+        poller = asyncio.create_task(_poll_health(servers, database))
+        stack.push_async_callback(_cancel, poller)
         yield
-    finally:
-        poller.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await poller
-        await asyncio.gather(*(server.stop(DRAIN_SECONDS) for server in servers))
+
+
+async def _drain(servers: Sequence[RpcServer]) -> None:
+    await asyncio.gather(*(server.stop(DRAIN_SECONDS) for server in servers))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _poll_health(servers: Sequence[RpcServer], database: Database | None) -> None:
+    logger, was_healthy = log.get("health"), True
     while True:
-        healthy = True
-        if database is not None:
-            try:
-                await database.ping()
-            except AppError:
-                healthy = False
+        problem = await _problem(database) if database is not None else ""
+        healthy = not problem
+        if healthy is not was_healthy:
+            logger.warning("database answers again" if healthy else "database does not answer", problem=problem)
+        was_healthy = healthy
         for server in servers:
             if database is not None:
                 await server.set_serving(healthy, "postgres")
             await server.set_serving(healthy)
         await asyncio.sleep(_HEALTH_SECONDS)
+
+
+async def _problem(database: Database) -> str:
+    """Answer what is wrong with the database, empty if nothing is."""
+    try:
+        await database.ping()
+    except AppError as error:
+        return error.message
+    except asyncpg.PostgresError as error:  # it answers, but not to us: no such database, no such role
+        return type(error).__name__
+    return ""
 
 
 def run(roles: Sequence[tuple[str, Role]], make_bus: Callable[[], Bus]) -> int:

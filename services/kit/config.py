@@ -36,7 +36,7 @@ def load(model: type[ModelT], environ: Mapping[str, str] | None = None) -> Model
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(p) for p in e['loc'])}: {_plain(e)}" for e in error.errors(include_input=False)]
+        lines = [": ".join([*map(str, e["loc"][:1]), _plain(e)]) for e in error.errors(include_input=False)]
         raise ConfigError("The configuration is not valid:\n  " + "\n  ".join(lines)) from None
 
 
@@ -60,16 +60,18 @@ def unknown_variables(known: Iterable[str], environ: Mapping[str, str] | None = 
     """Answer each LINTEL_* or API_* variable that nobody reads, with the nearest name that somebody does."""
     names = set(known)
     source = os.environ if environ is None else environ
-    ours = [n for n in source if n.startswith(("LINTEL_", "API_")) and n.removesuffix("_FILE") not in names | {n}]
-    ours = [n for n in ours if n not in names]
+    ours = [n for n in source if n.startswith(("LINTEL_", "API_")) and names.isdisjoint({n, n.removesuffix("_FILE")})]
     return {n: next(iter(difflib.get_close_matches(n, names, n=1)), None) for n in ours}
 
 
 def _read_secret(name: str, path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        text = Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{name}_FILE names {path}, which cannot be read: {error}") from None
+    if not text:
+        raise ConfigError(f"{name}_FILE names {path}, which is empty")
+    return text
 
 
 def _is_secret(annotation: object) -> bool:
@@ -77,4 +79,4 @@ def _is_secret(annotation: object) -> bool:
 
 
 def _plain(error: Any) -> str:
-    return "is needed and not set" if error["type"] == "missing" else str(error["msg"])
+    return "is needed and not set" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")

@@ -20,8 +20,8 @@ CREATE INDEX api_keys_by_organization ON auth.api_keys (organization_id, create_
 ALTER TABLE auth.api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE auth.api_keys FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_organization ON auth.api_keys TO lintel_auth
-    USING (organization_id = current_setting('lintel.organization_id', true)::uuid)
-    WITH CHECK (organization_id = current_setting('lintel.organization_id', true)::uuid);
+    USING (organization_id = nullif(current_setting('lintel.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('lintel.organization_id', true), '')::uuid);
 -- A caller is not known before its key is looked up, so the look-up sees every organisation, and may only read.
 CREATE POLICY resolve ON auth.api_keys FOR SELECT TO lintel_auth_queue USING (true);
 GRANT SELECT, INSERT, UPDATE ON auth.api_keys TO lintel_auth;

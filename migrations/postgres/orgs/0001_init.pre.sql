@@ -13,8 +13,8 @@ CREATE UNIQUE INDEX one_default_organization ON orgs.organizations (is_default) 
 ALTER TABLE orgs.organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE orgs.organizations FORCE ROW LEVEL SECURITY;
 CREATE POLICY own_organization ON orgs.organizations TO lintel_orgs
-    USING (organization_id = current_setting('lintel.organization_id', true)::uuid)
-    WITH CHECK (organization_id = current_setting('lintel.organization_id', true)::uuid);
+    USING (organization_id = nullif(current_setting('lintel.organization_id', true), '')::uuid)
+    WITH CHECK (organization_id = nullif(current_setting('lintel.organization_id', true), '')::uuid);
 CREATE POLICY find_default ON orgs.organizations FOR SELECT TO lintel_orgs_queue USING (is_default);
 GRANT SELECT, INSERT, UPDATE ON orgs.organizations TO lintel_orgs;
 GRANT SELECT ON orgs.organizations TO lintel_orgs_queue;

@@ -114,8 +114,8 @@ BEGIN
         EXECUTE format('ALTER TABLE review.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(
             'CREATE POLICY own_organization ON review.%I TO lintel_review '
-            'USING (organization_id = current_setting(''lintel.organization_id'', true)::uuid) '
-            'WITH CHECK (organization_id = current_setting(''lintel.organization_id'', true)::uuid)',
+            'USING (organization_id = nullif(current_setting(''lintel.organization_id'', true), '''')::uuid) '
+            'WITH CHECK (organization_id = nullif(current_setting(''lintel.organization_id'', true), '''')::uuid)',
             name
         );
     END LOOP;

@@ -75,8 +75,8 @@ BEGIN
         EXECUTE format('ALTER TABLE webhooks.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(
             'CREATE POLICY own_organization ON webhooks.%I TO lintel_webhooks '
-            'USING (organization_id = current_setting(''lintel.organization_id'', true)::uuid) '
-            'WITH CHECK (organization_id = current_setting(''lintel.organization_id'', true)::uuid)',
+            'USING (organization_id = nullif(current_setting(''lintel.organization_id'', true), '''')::uuid) '
+            'WITH CHECK (organization_id = nullif(current_setting(''lintel.organization_id'', true), '''')::uuid)',
             name
         );
         EXECUTE format('GRANT SELECT, INSERT, UPDATE ON webhooks.%I TO lintel_webhooks', name);

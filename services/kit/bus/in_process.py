@@ -19,15 +19,22 @@ class InProcessBus:
         self._inboxes[topic].append(accept)
 
     async def publish(self, envelopes: Sequence[Envelope]) -> list[UUID]:
-        """Store in every inbox; raises AppError(UNAVAILABLE) where none of this process takes the topic."""
+        """Store in every inbox; a topic that nobody here takes stays unconfirmed, and does not hold up the others.
+
+        Raises AppError(UNAVAILABLE) where that is all there was.
+        """
         by_topic: dict[str, list[Envelope]] = defaultdict(list)
         for envelope in envelopes:
             by_topic[envelope.topic].append(envelope)
-        confirmed = []
+        confirmed: list[UUID] = []
+        refused = ""
         for topic, group in by_topic.items():
             if not self._inboxes[topic]:
-                raise AppError(Reason.UNAVAILABLE, f"no role in this process takes {topic}; run review_worker in it")
+                refused = topic
+                continue
             for accept in self._inboxes[topic]:
                 await accept(group)
             confirmed += [envelope.id for envelope in group]
+        if refused and not confirmed:
+            raise AppError(Reason.UNAVAILABLE, f"no role in this process takes {refused}; run the one that does in it")
         return confirmed

@@ -53,7 +53,8 @@ class Relay:
             envelopes = [Envelope(r["id"], r["organization_id"], r["topic"], r["envelope"]) for r in rows]
             confirmed: list[UUID] = []
             try:
-                confirmed = await self._bus.publish(envelopes)
+                answered = set(await self._bus.publish(envelopes))
+                confirmed = [e.id for e in envelopes if e.id in answered]  # a bus may answer what it was not asked
             except AppError as error:
                 _logger.warning("bus refused", topic=envelopes[0].topic, message=error.message)
             await connection.execute(
@@ -81,7 +82,7 @@ class Relay:
             ids = [row["id"] for row in rows]
             if not ids:
                 return False
-            missing = await self._find_missing(ids)
+            missing = await self._find_missing(ids) & set(ids)
             await connection.execute(
                 f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1)",  # noqa: S608
                 [i for i in ids if i not in missing],

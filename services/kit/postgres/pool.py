@@ -1,5 +1,7 @@
 """One pool per service, and the two ways in: one organisation's rows, or the queue tables of all."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -19,11 +21,11 @@ else:
 Row: TypeAlias = asyncpg.Record
 
 _SOON = timedelta(seconds=1)
+_CLOSE_SECONDS = 2.0  # for transactions that are open; the supervisor kills ten seconds after it asked to stop
 _LOST = (
-    OSError,
     TimeoutError,
-    asyncpg.InterfaceError,  # the connection or the pool is closed
     asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,  # starting up or shutting down
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -42,7 +44,7 @@ class Database:
         self._listener: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def open(self) -> None:
-        """Connect. Raises OSError or asyncpg.PostgresError if the database does not answer."""
+        """Make the pool; it connects when there is something to do, so the database may come later."""
         self._pool = await asyncpg.create_pool(
             self._dsn,
             min_size=0,
@@ -59,11 +61,12 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Give the connections back; those in use are ended after ten seconds."""
-        if self._listener is not None and not self._listener.is_closed():
-            await self._listener.close(timeout=2)
+        """Give the connections back; those in use are ended after two seconds."""
+        if self._listener is not None:
+            self._listener.terminate()
         if self._pool is not None:
-            self._pool.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._pool.close(), _CLOSE_SECONDS)  # terminates what is left when cancelled
 
     @asynccontextmanager
     async def tenant(self, organization_id: UUID | str) -> AsyncIterator[Connection]:
@@ -95,7 +98,9 @@ class Database:
                     )
                     for channel, wake in channels.items():
                         await self._listener.add_listener(channel, lambda *_, wake=wake: wake())
-                except _LOST as error:
+                except (*_LOST, OSError, asyncpg.InterfaceError) as error:
+                    if self._listener is not None:
+                        self._listener.terminate()  # half of the channels would look like all of them
                     raise AppError(Reason.UNAVAILABLE, type(error).__name__) from None
                 for wake in channels.values():
                     wake()  # what was announced while nobody listened
@@ -107,8 +112,21 @@ class Database:
     async def _acquire(self) -> AsyncIterator[Connection]:
         assert self._pool is not None, "open() comes first"
         try:
-            async with self._pool.acquire(timeout=10) as connection:
-                yield connection
+            connection = await self._pool.acquire(timeout=10)
+        except (*_LOST, OSError, asyncpg.InterfaceError) as error:
+            raise _unavailable(error) from None
+        try:
+            yield connection
         except _LOST as error:
-            _logger.warning("database lost", error=type(error).__name__)
-            raise AppError(Reason.UNAVAILABLE, "The database does not answer.", retry_after=_SOON) from None
+            raise _unavailable(error) from None
+        except (OSError, asyncpg.InterfaceError) as error:
+            if connection.is_closed():
+                raise _unavailable(error) from None
+            raise  # a fault of ours, such as an argument of the wrong type: trying again would not help
+        finally:
+            await self._pool.release(connection)
+
+
+def _unavailable(error: Exception) -> AppError:
+    _logger.warning("database lost", error=type(error).__name__)
+    return AppError(Reason.UNAVAILABLE, "The database does not answer.", retry_after=_SOON)

@@ -17,7 +17,7 @@ CallT = TypeVar("CallT", bound="grpc.aio.Call")
 
 def open_channel(address: str, caller: str) -> grpc.aio.Channel:
     """Answer a channel to a role's socket; `caller` is the name of the role that holds it. Needs a running loop."""
-    carry: Any = [_UnaryCarrier(caller), _StreamCarrier(caller)]
+    carry: Any = [kind(caller) for kind in (_UnaryCarrier, _StreamCarrier, _UploadCarrier, _DuplexCarrier)]
     return grpc.aio.insecure_channel(address, options=options.CHANNEL, interceptors=carry)
 
 
@@ -58,3 +58,13 @@ class _UnaryCarrier(_Carrier, grpc.aio.UnaryUnaryClientInterceptor):
 class _StreamCarrier(_Carrier, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         return await continuation(self._details(details), request)
+
+
+class _UploadCarrier(_Carrier, grpc.aio.StreamUnaryClientInterceptor):
+    async def intercept_stream_unary(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:
+        return await continuation(self._details(details), requests)
+
+
+class _DuplexCarrier(_Carrier, grpc.aio.StreamStreamClientInterceptor):
+    async def intercept_stream_stream(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:
+        return await continuation(self._details(details), requests)

@@ -1,5 +1,10 @@
 """Builds the two gRPC servers of a role: public (reached through the edge only) and internal (the mesh only)."""
 
+import asyncio
+import errno
+import os
+import socket
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +19,7 @@ from services.kit.rpc import middlewares, options
 from services.kit.rpc.chain import Chain
 from services.kit.rpc.policy import Policy, check
 
+MAX_SOCKET_PATH = 107  # bytes; Linux keeps 108 for the path and its final zero
 MAX_CONCURRENT_CALLS = 256  # of one listener; a Python process serves some thousand calls a second
 
 
@@ -49,7 +55,7 @@ class RpcServer:
             if authenticator is None
             else [middlewares.authenticate(authenticator), middlewares.authorize]
         )
-        chain = Chain(
+        self._chain = Chain(
             policy,
             [
                 middlewares.trace,
@@ -64,7 +70,7 @@ class RpcServer:
             ],
         )
         self._address = address
-        self._server = grpc.aio.server(interceptors=[chain], options=options.SERVER)
+        self._server = grpc.aio.server(interceptors=[self._chain], options=options.SERVER)
         self.health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         self._names = [s.descriptor.full_name for s in services]
@@ -75,10 +81,16 @@ class RpcServer:
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self) -> None:
-        """Listen, not yet serving as far as health is concerned. Raises RuntimeError if the address is taken."""
+        """Listen, not yet serving as far as health is concerned.
+
+        Raises OSError if the address is taken, too long, or in a directory that others may enter.
+        """
         await self.set_serving(False)
-        _remove_leftover(self._address)
-        self._server.add_insecure_port(self._address)
+        _claim(Path(self._address.removeprefix("unix:")))
+        try:
+            self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {self._address}: {error}") from None
         await self._server.start()
 
     async def set_serving(self, serving: bool, *extra: str) -> None:
@@ -90,8 +102,33 @@ class RpcServer:
     async def stop(self, grace: float) -> None:
         """Refuse new calls, give those inside `grace` seconds, then cancel them."""
         await self.health.enter_graceful_shutdown()
-        await self._server.stop(grace)
+        refusing = asyncio.create_task(self._server.stop(grace))
+        drained = asyncio.create_task(self._chain.drained())
+        await asyncio.wait([refusing, drained], return_when=asyncio.FIRST_COMPLETED)
+        drained.cancel()
+        await self._server.stop(None)  # an open health watch would hold the server for the whole grace otherwise
+        await refusing
 
 
-def _remove_leftover(address: str) -> None:
-    Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+def _claim(path: Path) -> None:
+    """Make way for a socket: what a dead process left is removed, a living one's socket is not."""
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise OSError(
+            errno.ENAMETOOLONG, f"longer than {MAX_SOCKET_PATH} bytes, set a shorter LINTEL_RUN_DIR", str(path)
+        )
+    if path.parent.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise OSError(
+            errno.EACCES, "others may enter the directory of the sockets; give it mode 0700", str(path.parent)
+        )
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise OSError(errno.EEXIST, "is in the way and is not a socket", str(path))
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        else:
+            raise OSError(errno.EADDRINUSE, "another process serves this socket", str(path))

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -12,9 +12,21 @@ from services.kit.redact import mask
 
 Logger = structlog.stdlib.BoundLogger
 
+LEVELS = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+    "critical": logging.CRITICAL,
+}
+_OURS = "lintel"
+
 
 def setup(level: str = "info", *, pretty: bool = False) -> None:
-    """Route our logs and those of libraries to stderr; `level` is a name of the logging module in any case."""
+    """Route our logs and those of libraries to stderr; `level` is one of LEVELS. Raises KeyError if it is not."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         _trace_ids,
@@ -26,7 +38,7 @@ def setup(level: str = "info", *, pretty: bool = False) -> None:
     render: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if pretty else _json()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -39,22 +51,19 @@ def setup(level: str = "info", *, pretty: bool = False) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(max(_number(level), logging.INFO))
+    root.setLevel(max(LEVELS[level], logging.INFO))  # libraries tell secrets when they debug
+    logging.getLogger(_OURS).setLevel(LEVELS[level])
     for noisy in ("httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def get(name: str) -> Any:
     """Answer the logger of a module; call it with an event name and fields, never with formatted text."""
-    return structlog.get_logger(name)
+    return structlog.get_logger(f"{_OURS}.{name}")
 
 
 def _json() -> Any:
     return structlog.processors.JSONRenderer(ensure_ascii=True, default=str)
-
-
-def _number(level: str) -> int:
-    return logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
 
 
 def _trace_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -67,6 +76,16 @@ def _trace_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 def _mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = mask(value)
+        if not key.startswith("_"):  # those are structlog's own
+            event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else mask(str(value))

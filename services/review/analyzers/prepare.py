@@ -163,8 +163,8 @@ def _head(file: SourceFile, hunks: Sequence[Hunk]) -> bytes | None:
 
 def _target(file: SourceFile, lines: tuple[AddedLine, ...], head: bytes | None, index: int, folder: Path) -> Target:
     path = path_text(file.path)
-    suffix = path.rsplit("/", 1)[-1].rpartition(".")[2].lower()
-    extension = suffix if _EXTENSION.fullmatch(suffix) else ""
+    stem, _, suffix = path.rsplit("/", 1)[-1].lower().rpartition(".")
+    extension = suffix if stem and _EXTENSION.fullmatch(suffix) else ""
     target = Target(path, extension, lines, head)
     if head is None:
         return target

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from services.review.analyzers.frames import LENGTH, FrameError
 from services.review.analyzers.limits import Limits
@@ -48,16 +46,7 @@ class ChildProcess:
         folder = Path(tempfile.mkdtemp(prefix="lintel-analysis-"))
         options = {"strict": strict, "limits": {name: getattr(limits, name) for name in _PROCESS_LIMITS}}
         try:
-            popen = subprocess.Popen(  # noqa: ASYNC220 - a few milliseconds; the loop's own way would use a socket
-                [sys.executable, "-I", "-B", str(program), json.dumps(options)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=folder,
-                env={"LC_ALL": "C.UTF-8"},
-                close_fds=True,
-                start_new_session=True,
-            )
+            popen = _popen(program, folder, json.dumps(options))
         except OSError:
             _remove(folder)
             raise
@@ -148,6 +137,20 @@ class ChildProcess:
         _remove(self._folder)
 
 
+def _popen(program: Path, folder: Path, options: str) -> subprocess.Popen[bytes]:
+    """Start the interpreter with plain pipes: those of the event loop would be sockets. Takes a few milliseconds."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-B", str(program), options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env={"LC_ALL": "C.UTF-8"},
+        close_fds=True,
+        start_new_session=True,
+    )
+
+
 _PROCESS_LIMITS = ("memory", "cpu_seconds", "file_size", "processes", "open_files")
 
 
@@ -185,17 +188,12 @@ def _disk(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder even where the child took away our right to."""
-
-    def unlock(function: Callable[..., Any], path: str, _error: object) -> None:
-        for entry in (Path(path).parent, Path(path)):
-            with suppress(OSError):
-                if stat.S_ISDIR(entry.lstat().st_mode):
-                    entry.chmod(0o700)
+    """Remove the folder, even where the child took away our right to; it is dead by now and can't interfere."""
+    stack = [str(folder)]
+    while stack:
+        path = stack.pop()
         with suppress(OSError):
-            if Path(path).is_dir() and not Path(path).is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                function(path)
-
-    shutil.rmtree(folder, onerror=unlock)
+            Path(path).chmod(0o700)
+            with os.scandir(path) as entries:
+                stack += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    shutil.rmtree(folder, ignore_errors=True)

@@ -100,7 +100,7 @@ def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]
         seen.add((name, row, code))
         if code == "invalid-syntax":
             broken.add(name)
-        title = advice.title or str(item["message"]).splitlines()[0]
+        title = advice.title or str(item["message"]).splitlines()[0].partition(". ")[0]
         body = f"{advice.body} ({item['message']})" if code == "invalid-syntax" else advice.body
         severity = (
             Severity.LOW if targets[name].is_supporting and advice.severity is Severity.MEDIUM else advice.severity

@@ -1,7 +1,8 @@
 """Which of ruff's rules we run and what we say about each; style is none of our business.
 
 Chosen are rules whose finding is nearly always a fault. Left out for noise: unused names and imports, assert, pickle
-and random as such, hard-coded passwords (our own detector), bare except, and anything that is taste.
+and random as such, hard-coded passwords (our own detector), SQL put together (S608 can't tell a constant from input),
+functions made in loops (B023 can't tell one that is used at once), bare except, and anything that is taste.
 """
 
 from typing import NamedTuple
@@ -70,6 +71,7 @@ RULES: dict[str, Advice] = {
     "B006": _bug(
         "A mutable default is shared by all calls",
         "What one call puts in, the next one sees. Default to None and create the object inside the function.",
+        _L,
     ),
     "B012": _bug(
         "Leaving `finally` this way swallows exceptions", "An error on its way is lost. Move it out of the block.", _H
@@ -81,10 +83,6 @@ RULES: dict[str, Advice] = {
     ),
     "B020": _bug(
         "The loop variable overwrites what is looped over", "Later reads see the last item. Rename the variable."
-    ),
-    "B023": _bug(
-        "A function made in a loop sees the last value only",
-        "The variable is looked up when the function runs. Bind it as a default argument or with functools.partial.",
     ),
     "B025": _bug("The same exception is caught twice", "The second handler never runs. Merge or correct them."),
     "B029": _bug("`except ()` catches nothing", "Name the exceptions to catch."),
@@ -111,9 +109,6 @@ RULES: dict[str, Advice] = {
     "ASYNC251": _bug("time.sleep in an async function", _BLOCKS, _H),
     "S102": _security(
         "exec runs whatever text it is given", "If any of it can come from outside, so can the code.", _M
-    ),
-    "S103": _security(
-        "The file mode lets others write or run it", "Give rights to the owner, and to others only to read.", _M
     ),
     "S113": _bug(
         "An HTTP request without a timeout", "It waits for ever when the other side is silent. Pass timeout=.", _L
@@ -149,11 +144,6 @@ RULES: dict[str, Advice] = {
     "S605": _security(
         "A command goes through the shell",
         "Text in it that comes from outside can run other commands. Use subprocess.run with a list of arguments.",
-    ),
-    "S608": _security(
-        "SQL is put together from text",
-        "A value from outside can change the statement. Pass values as parameters of the query.",
-        _M,
     ),
     "S612": _security("logging.config.listen runs what it receives", "Anyone who reaches the port runs code here.", _M),
     "S701": _security(

@@ -17,7 +17,7 @@ HOSTILE: tuple[tuple[SourceFile, Fate], ...] = (
     (new(b"deep.java", b"class A { int x = " + b"-" * 30_000 + b"1; }"), Fate.REVIEWED),
     (new(b"unclosed.go", b"package a", b'var s = "' + b"\\" * 30_000), Fate.REVIEWED),
     (new(b"digits.py", b"x = " + b"9" * 60_000), Fate.REVIEWED),
-    (new(b"noqa.py", b"# ruff: noqa", b"# flake8: noqa", b"eval(input())  # noqa  # nosec  # type: ignore"), Fate.REVIEWED),
+    (new(b"noqa.py", b"# ruff: noqa", b"# flake8: noqa", b"eval(input())  # noqa  # nosec"), Fate.REVIEWED),
     (new(b"ruff.toml", b'select = ["NONE"]', b'exclude = ["*"]', b"extend = '/etc/passwd'"), Fate.REVIEWED),
     (new(b"pyproject.toml", b"[tool.ruff]", b'exclude = ["*"]'), Fate.REVIEWED),
     (new(b"--config=evil.py", b"x = 1"), Fate.REVIEWED),
@@ -33,6 +33,6 @@ HOSTILE: tuple[tuple[SourceFile, Fate], ...] = (
     (new(b"syntax.diff", b"++ b/other", b"-- a/other", b"@@ -1 +1 @@", b"diff --git a/x b/x"), Fate.REVIEWED),
     (SourceFile(b"lie.py", "modified", patch=b"@@ -1,3 +1,900000 @@\n-a\n+b\n"), Fate.SKIPPED),
     (SourceFile(b"big.py", "modified", patch=b"@@ -1 +99999999999999999999 @@\n-a\n+b\n"), Fate.SKIPPED),
-    (SourceFile(b"\xff\xfe\n.py", "weird status", patch=b"@@ -1 +1 @@\n-a\n+eval(b)\n", head=b"eval(b)\n"), Fate.REVIEWED),
+    (SourceFile(b"\xff\n.py", "weird", patch=b"@@ -1 +1 @@\n-a\n+eval(b)\n", head=b"eval(b)\n"), Fate.REVIEWED),
     (SourceFile(b"", "modified", patch=b""), Fate.SKIPPED),
 )  # fmt: skip

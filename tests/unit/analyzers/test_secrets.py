@@ -46,7 +46,7 @@ REAL = {
 
 @pytest.mark.parametrize(("kind", "text"), REAL.items())
 def test_a_credential_is_found_once_and_by_its_name(kind: str, text: str) -> None:
-    assert [hit.kind for hit in find(f"value: {text} # end", supporting=False)] == [kind]
+    assert [hit.kind for hit in find(f"value: {text}", supporting=False)] == [kind]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,7 @@ def test_the_checksum_decides() -> None:
         'token_url = "https://login.internal.net/oauth2/v2.0/token"',
         'password_hint = "at least 12 characters"',
         'access_key_header = "X-Access-Key-Id-V2"',
+        'START = b"-----BEGIN OPENSSH ' + 'PRIVATE KEY-----"',
         'if line.startswith("-----BEGIN PRIVATE KEY-----"):',
         'TOKEN_PATTERN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}")',
         'integrity: "sha512-' + "x8Jq2vKz91LmWp4Rt7aa" + '=="',
@@ -109,6 +110,14 @@ def test_claims_quote_their_line_and_say_what_to_do() -> None:
     assert claim.title == "Stripe secret key committed"
     assert REAL["stripe-key"] not in claim.title + claim.body
     assert "Revoke" in claim.body
+
+
+def test_lines_without_a_trigger_are_passed_over_and_none_with_one_is_missed() -> None:
+    lines = [f"plain text {number} İß\ufffd" for number in range(500)]
+    for number, text in enumerate(REAL.values()):
+        lines[number * 30 + 7] = text
+    outcome = Secrets().run([target("src/a.py", "\n".join(lines))], Path(), Deadline(10))
+    assert [claim.near_line for claim in outcome.claims] == [number * 30 + 8 for number in range(len(REAL))]
 
 
 def test_it_stops_at_the_deadline() -> None:

@@ -7,11 +7,10 @@ import argparse
 import asyncio
 import sys
 
-import asyncpg
-
 from services.auth.local_key import ensure_local_key
 from services.kit.config import ConfigError, load
 from services.kit.errors import AppError
+from services.kit.postgres.pool import DatabaseError
 from services.kit.postgres.settings import DatabaseSettings
 from services.kit.telemetry import log
 from services.orgs.bootstrap import ensure_default_organization
@@ -25,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     log.setup()  # to stderr
     try:
         key = asyncio.run(_bootstrap(load(DatabaseSettings).dsn, rotate=rotate))
-    except (ConfigError, AppError, asyncpg.PostgresError, OSError) as error:
+    except (ConfigError, AppError, DatabaseError, OSError) as error:
         print(f"bootstrap: {error}", file=sys.stderr)
         return 1
     if key is None:

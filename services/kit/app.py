@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
 import uvloop
 from pydantic import Field, field_validator
 
@@ -113,8 +112,6 @@ async def _problem(database: Database) -> str:
         await database.ping()
     except AppError as error:
         return error.message
-    except asyncpg.PostgresError as error:  # it answers, but not to us: no such database, no such role
-        return type(error).__name__
     return ""
 
 

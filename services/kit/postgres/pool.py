@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 else:
     Connection: TypeAlias = Any
 Row: TypeAlias = asyncpg.Record
+DatabaseError: TypeAlias = asyncpg.PostgresError
 
 _SOON = timedelta(seconds=1)
 _CLOSE_SECONDS = 2.0  # for transactions that are open; the supervisor kills ten seconds after it asked to stop
@@ -83,9 +84,12 @@ class Database:
             yield connection
 
     async def ping(self) -> None:
-        """Answer if the database does; raises AppError(UNAVAILABLE) otherwise."""
-        async with self._acquire() as connection:
-            await connection.execute("SELECT 1", timeout=2)
+        """Answer if the database does; raises AppError(UNAVAILABLE) if not, or not to us."""
+        try:
+            async with self._acquire() as connection:
+                await connection.execute("SELECT 1", timeout=2)
+        except DatabaseError as error:  # no such database, no such role
+            raise _unavailable(error) from None
 
     def listen(self, channels: Mapping[str, Callable[[], None]]) -> Loop:
         """Answer a loop that calls a channel's function on each NOTIFY; a lost connection is opened again."""

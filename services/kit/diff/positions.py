@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from services.kit.diff.model import Hunk, Side
 
-_CONTEXT, _ADDED, _REMOVED, _NO_NEWLINE, _FEED = b" +-\\\n"
+_ADDED, _REMOVED, _NO_NEWLINE = b"+-\\"
 
 
 class PositionMap:
@@ -43,7 +43,7 @@ class PositionMap:
             raise LookupError(f"lines {start} to {end} of {side} do not stand in one hunk of the diff")
         body, first = self._hunks[index].body, self._spans[side].starts[index]
         offsets = self._index(index)[side][start - first : end - first + 1]
-        return b"\n".join(body[at + 1 : _line_end(body, at)] if body[at] != _FEED else b"" for at in offsets)
+        return b"\n".join(body[at + 1 : _line_end(body, at)] for at in offsets)
 
     def is_changed(self, side: Side, line: int) -> bool:
         """Whether `line` is an added line of RIGHT or a removed one of LEFT."""

@@ -49,6 +49,7 @@ def test_renamed_and_copied_paths_come_from_their_own_headers() -> None:
         (b"a/x\t2024-01-02 03:04:05.678 +0100", b"b/x\t2024-01-02 03:04:06 +0100", HUNK, ("modified", b"x", b"x")),
         (b"x", b"x", HUNK, ("modified", b"x", b"x")),
         (b"before/lib/x\tstamp", b"now/lib/x\tstamp", HUNK, ("modified", b"lib/x", b"lib/x")),
+        (b"b/x\tstamp", b"b/y\tstamp", HUNK, ("renamed", b"b/x", b"b/y")),
         (b"x.orig\tstamp", b"x\tstamp", HUNK, ("renamed", b"x.orig", b"x")),
         (b"/dev/null", b"b/x", b"@@ -0,0 +1 @@\n+new\n", ("added", None, b"x")),
         (b"a/x", b"/dev/null", b"@@ -1 +0,0 @@\n-old\n", ("removed", b"x", None)),
@@ -96,7 +97,9 @@ def test_a_patch_may_be_empty() -> None:
 def test_headers_without_content() -> None:
     empty = b"diff --git a/e b/e\nnew file mode 100644\nindex 0000000..e69de29\n"
     touched = b"diff --git a/t b/t\nindex 1234567..89abcde 100644\n"  # what "git diff -w" leaves of blanks
-    made, same = parse_diff(empty + touched)
+    unsaid = b"diff --git a/n b/n\nindex 0000000..89abcde 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+new\n"
+    made, same, new = parse_diff(empty + touched + unsaid)
+    assert (new.status, new.old_path, new.old_mode, new.new_mode) == (FileStatus.ADDED, None, None, "100644")
     assert (made.status, made.hunks, made.old_mode, made.new_mode) == (FileStatus.ADDED, (), None, "100644")
     assert (same.status, same.hunks) == (FileStatus.MODIFIED, ())
 
@@ -122,6 +125,8 @@ def test_headers_without_content() -> None:
         (GIT + HUNK + b" more\n", 8, "more lines than its header"),
         (GIT + HUNK + b"--- more\n", 8, "more lines than its header"),
         (GIT + HUNK + HUNK, 8, "overlaps"),
+        (GIT + HUNK + b"@@ -1 +5 @@\n-a\n+b\n", 8, "overlaps"),
+        (GIT + HUNK + b"@@ -5 +1 @@\n-a\n+b\n", 8, "overlaps"),
         (GIT + b"@@ -1,2 +1 @@\n-a\n\\ No newline at end of file\n-b\n+c\n", 7, "misplaced"),
         (GIT + b"@@ -1 +1 @@\n\\ No newline at end of file\n-b\n+c\n", 6, "misplaced"),
         (GIT + HUNK + b"\\ No newline at end of file\n" * 2, 9, "more lines"),
@@ -134,6 +139,7 @@ def test_headers_without_content() -> None:
         (b"diff --git a/x b/y\nsimilarity index 400%\n", 2, "similarity"),
         (b"diff --git a/x b/y\nrename from x\n", 3, "only one of its two"),
         (b"diff --git a/x y b/z\nold mode 100644\nnew mode 100755\n", 1, "can't be told"),
+        (b"diff --git a/x y b/x z\nold mode 100644\nnew mode 100755\n", 1, "can't be told"),
         (b'diff --git "a/\\9" "b/\\9"\nnew file mode 100644\n', 1, "can't be told"),
         (b'--- "a/x\n+++ b/x\n' + HUNK, 1, "quoting"),
         (b"--- /dev/null\n+++ /dev/null\n" + HUNK, 1, "neither side"),

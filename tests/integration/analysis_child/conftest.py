@@ -1,5 +1,6 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from services.review.analyzers.runner import AnalysisChild
 from services.review.domain import Analysis, SourceFile
 
 PROGRAMS = Path(__file__).parent / "programs"
-Attack = Callable[..., Awaitable[Analysis]]
+Attack = Callable[..., Coroutine[Any, Any, Analysis]]
 
 
 def added(path: str, content: bytes) -> SourceFile:

@@ -1,5 +1,8 @@
 """A child that overruns, crashes or lies costs its own results and nothing else."""
 
+# ruff: noqa: ASYNC110
+
+import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +82,34 @@ async def test_a_program_that_is_not_there_or_says_nothing(tmp_path: Path) -> No
         assert {report.fate for report in analysis.analyzers} == {Fate.FAILED, Fate.SKIPPED}
         assert [file.fate for file in analysis.files] == [Fate.FAILED]
         assert "did not start" in (analysis.files[0].reason or "")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_missing_walls_are_told_and_where_strict_nothing_is_read(strict: bool) -> None:
+    async with AnalysisChild(SHORT, strict=strict, program=PROGRAMS / "no_walls.py") as child:
+        analysis = await child.analyze([added("a.py", b"x = 1\n")])
+    isolation, *others = analysis.analyzers
+    assert isolation.fate is Fate.FAILED
+    assert "no filter" in (isolation.reason or "")
+    assert ("sockets can't be denied here" in (isolation.reason or "")) == strict
+    assert {report.fate for report in others} == {Fate.SKIPPED}
+    assert [file.fate for file in analysis.files] == [Fate.FAILED]
+
+
+async def test_a_cancelled_analysis_leaves_no_child(attack: Attack) -> None:
+    before = _children()
+    task = asyncio.create_task(attack("sleep"))
+    async with asyncio.timeout(20):
+        while _children() == before:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert _children() == before
+
+
+def _children() -> set[str]:
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 async def test_a_child_may_wait_unused_and_serves_once() -> None:

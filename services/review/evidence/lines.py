@@ -69,7 +69,7 @@ class SideLines:
             exact = [hit for hit in hits if hit.exact]
             if exact and not reading.marked:
                 return exact, complete
-            for hit in hits:
+            for hit in exact or hits:
                 found.setdefault((hit.row, hit.length), hit)
         return list(found.values()), complete
 

@@ -39,6 +39,11 @@ def masked(lines: Sequence[str]) -> list[str]:
 IN_WITH = "    with open(path) as handle:\n        data = handle.read()\n        return data"
 
 TRUTHS = (
+    Case("longer part before a shorter one", "near copies", R, "p()\nq()\nr()\nlie()", (2, 4, PARTIAL)),
+    Case("mark, exact before shifted", "near copies", R, "+t()", (8, 8, EXACT)),
+    Case("exact before shifted", "near copies", R, "  t()", (9, 9, EXACT)),
+    Case("marks on some lines only", "app", R, "def load(path):\n+    with open(path) as handle:", (4, 4, PARTIAL)),
+    Case("half of it in a hunk, whole nowhere", "elsewhere", R, "p()\nq()\nlie()\nv()", (1, 2, PARTIAL)),
     Case("one added line", "app", R, "    with open(path) as handle:", (5, 5, EXACT)),
     Case("three added lines", "app", R, IN_WITH, (5, 7, EXACT)),
     Case("context and added", "app", R, "def load(path):\n    with open(path) as handle:", (4, 5, EXACT)),
@@ -217,6 +222,8 @@ TRUTHS = (
 )
 
 LIES = (
+    Case("outside, and removed elsewhere", "elsewhere", R, "x()", OUTSIDE),
+    Case("outside, and half of it in a hunk", "elsewhere", R, "p()\nq()\nu()\nv()", OUTSIDE),
     Case("empty", "app", R, "", NOT_FOUND),
     Case("newlines", "app", R, "\n\n", NOT_FOUND),
     Case("blanks", "app", R, " \t \n  ", NOT_FOUND),

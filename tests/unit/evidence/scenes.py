@@ -112,6 +112,10 @@ YAML_OLD = "jobs:\n- name: lint\n  run: ruff\n- name: test\n  run: pytest\n"
 YAML_NEW = "jobs:\n- name: lint\n  run: ruff check\n- name: test\n  run: pytest -q\n- name: docs\n  run: mkdocs\n"
 
 SCENES: dict[str, tuple[Change, ...]] = {
+    "near copies": (Change("top\n", "top\np()\nq()\nr()\ns()\np()\nq()\nt()\n  t()\n"),),
+    "elsewhere": (
+        Change("x()\n" + REST + "x()\np()\nq()\nu()\nv()\n", "p()\nq()\n" + REST + "x()\np()\nq()\nu()\nv()\n"),
+    ),
     "app": (APP,),
     "repeat": (Change(REPEAT_OLD, REPEAT_OLD + 'log("start")\n'),),
     "repeat twice": (Change(REPEAT_OLD, REPEAT_OLD + 'log("start")\nd = 4\nlog("start")\n'),),

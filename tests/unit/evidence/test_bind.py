@@ -133,8 +133,9 @@ def test_the_fingerprint_does_not_depend_on_what_was_shown() -> None:
 
 
 def test_paths_that_read_alike_are_never_chosen_between() -> None:
-    hunk = Hunk(0, 0, 1, 1, b"", b"+text\n")
-    files = [FileDiff(None, name, FileStatus.ADDED, (hunk,)) for name in (b"caf\xe9", b"caf\xe8")]
+    hunks = [Hunk(0, 0, 1, 1, b"", b"+%s\n" % text) for text in (b"text", b"other")]
+    names = (b"caf\xe9", b"caf\xe8")
+    files = [FileDiff(None, name, FileStatus.ADDED, (hunk,)) for name, hunk in zip(names, hunks, strict=True)]
     bound = bind([claim("text", path="caf\ufffd")], files)
     assert (bound.findings, bound.dropped) == ((), {DropReason.AMBIGUOUS: 1})
     (found,) = bind([claim("text", path="caf\ufffd")], files[:1]).findings

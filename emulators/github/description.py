@@ -218,11 +218,17 @@ def _to_json_schema(node: Any, urn: str) -> Any:
         return [_to_json_schema(item, urn) for item in node]
     if not isinstance(node, dict):
         return node
-    out = {key: _to_json_schema(value, urn) for key, value in node.items() if key not in ("nullable", "discriminator")}
+    # A property that is itself called `nullable` has a schema as value, not a boolean.
+    out = {key: _to_json_schema(value, urn) for key, value in node.items() if not _is_openapi_only(key, value)}
     ref = out.get("$ref")
     if isinstance(ref, str) and ref.startswith("#/"):
         out["$ref"] = urn + ref
-    # A property that is itself called `nullable` has a schema as value, not a boolean.
     if node.get("nullable") is not True:
         return out
     return {"anyOf": [{"type": "null"}, out]}
+
+
+def _is_openapi_only(key: str, value: Any) -> bool:
+    if key == "nullable":
+        return isinstance(value, bool)
+    return key == "discriminator" and isinstance(value, dict) and "propertyName" in value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from typing import Any, cast
@@ -22,6 +23,8 @@ class Listener:
         self._socket: socket.socket | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._url: str | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def url(self) -> str:
@@ -74,13 +77,31 @@ class Listener:
         """Stops listening and waits a little for requests in flight; does nothing when not started."""
         if self._server is None or self._socket is None or self._ticking is None:
             return
-        self._server.should_exit = True
-        await self._ticking
-        await self._server.shutdown(sockets=[self._socket])
+        # Not uvicorn's own shutdown: it looks only once in a tick whether connections are gone.
+        self._ticking.cancel()
+        for listening in self._server.servers:
+            listening.close()
+        for connection in list(self._server.server_state.connections):
+            connection.shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._idle.wait()
+        for transport in list(self._transports.values()):
+            transport.abort()
+        await self._finish({self._ticking, *self._server.server_state.tasks})
+        self._socket.close()
         self._server = self._socket = self._ticking = self._url = None
 
+    @staticmethod
+    async def _finish(tasks: set[asyncio.Task[None]]) -> None:
+        _, late = await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
     def _protocol(self) -> type[asyncio.Protocol]:
-        transports = self._transports
+        transports, idle = self._transports, self._idle
 
         class Tracked(H11Protocol):
             """Remembers the transport of each peer, so that it can be cut."""
@@ -88,9 +109,12 @@ class Listener:
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
                 transports[tuple(transport.get_extra_info("peername")[:2])] = transport
+                idle.clear()
 
             def connection_lost(self, exc: Exception | None) -> None:
                 transports.pop(tuple(self.transport.get_extra_info("peername")[:2]), None)
                 super().connection_lost(exc)
+                if not transports:
+                    idle.set()
 
         return cast("type[asyncio.Protocol]", Tracked)

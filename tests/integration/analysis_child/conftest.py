@@ -20,9 +20,11 @@ def added(path: str, content: bytes) -> SourceFile:
 
 @pytest.fixture
 def attack() -> Attack:
-    async def run(name: str, argument: object = "", limits: Limits | None = None) -> Analysis:
+    async def run(
+        name: str, argument: object = "", limits: Limits | None = None, program: str = "attacker.py"
+    ) -> Analysis:
         names = ("attacker", "second")
-        async with AnalysisChild(limits, program=PROGRAMS / "attacker.py", analyzers=names) as child:
+        async with AnalysisChild(limits, program=PROGRAMS / program, analyzers=names) as child:
             return await child.analyze([added("attack.txt", f"{name} {argument}\n".encode())])
 
     return run

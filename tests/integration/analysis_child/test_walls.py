@@ -129,6 +129,15 @@ async def test_the_receipt_says_which_walls_held(attack: Attack) -> None:
         assert (isolation.fate, isolation.reason) == (Fate.RAN, None)
 
 
+@pytest.mark.parametrize("name", ["tcp", "unix", "socketpair", "signal", "group", "root", "limits"])
+async def test_without_landlock_the_filter_holds_and_the_receipt_says_what_does_not(attack: Attack, name: str) -> None:
+    analysis = await attack(name, os.getpid(), program="old_kernel.py")
+    assert told(analysis) == "refused: PermissionError"
+    isolation = analysis.analyzers[0]
+    assert (isolation.fate, "landlock" in isolation.version) == (Fate.PARTIAL, False)
+    assert "files outside are not walled off: the kernel has no Landlock" in (isolation.reason or "")
+
+
 @pytest.mark.parametrize("name", ["user", "locked_folder", "orphan"])
 async def test_nothing_is_left_behind(
     attack: Attack, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -112,13 +112,13 @@ def _check_counts(files: Sequence[FileDiff], changes: Sequence[Change], counts: 
         key = (file.old_path or file.path, file.new_path or file.path)
         found.setdefault(key, []).append(file)
     for count, change in zip(counts, changes, strict=True):
+        if change.letter == "T":  # counted by git as a change of the content, shown as two whole files
+            continue
         parts = found[(count.old_path, count.new_path)]
         if count.added is None or count.removed is None:
             # Where there is no difference in content, a patch has nothing to say of binary.
             empty = {change.old_id, change.new_id} <= {_EMPTY_BLOB, "0" * len(_EMPTY_BLOB)}
             assert any(part.is_binary for part in parts) or change.old_id == change.new_id or empty
-            continue
-        if change.letter == "T":  # counted by git as a change of the content, shown as two whole files
             continue
         (part,) = parts
         kinds = [line.kind for hunk in part.hunks for line in hunk.lines()]

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -36,6 +37,11 @@ class Follower:
             for text in self._new_text(path):
                 found.append(parse(path.stem, text, datetime.now(UTC)))
         return sorted(found, key=lambda line: line.time)
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
 
     def _paths(self) -> list[Path]:
         return [path for name in PROCESSES if (path := self._directory / f"{name}.log").exists()]
@@ -74,7 +80,11 @@ def logs(role: str | None, follow: bool, count: int, level: str) -> None:
     layout = Layout(state_directory(os.environ))
     if not layout.logs.exists():
         raise click.ClickException(f"there are no logs in {layout.state}; `lintel up` starts the system")
-    follower = Follower(layout, at_end=True)
+    with closing(Follower(layout, at_end=True)) as follower:
+        _print(layout, follower, role, level, count, follow=follow)
+
+
+def _print(layout: Layout, follower: Follower, role: str | None, level: str, count: int, *, follow: bool) -> None:
     earlier = [line for name in PROCESSES for line in _earlier(layout, name, count) if _wanted(line, role, level)]
     for line in sorted(earlier, key=lambda line: line.time)[-count:] if count else []:
         _show(line)

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -96,11 +96,11 @@ def _run_in_foreground(options: Options) -> None:
     finally:
         os.close(reader)
     try:
-        follower = Follower(layout, at_end=True)
-        with Progress("starting Lintel") as progress:
-            status = embedded.wait_ready(layout, supervisor, progress)
-        click.echo(summary(layout, status, first=True) + "\n\nCtrl-C stops it.\n")
-        _follow(layout, follower, supervisor)
+        with closing(Follower(layout, at_end=True)) as follower:
+            with Progress("starting Lintel") as progress:
+                status = embedded.wait_ready(layout, supervisor, progress)
+            click.echo(summary(layout, status, first=True) + "\n\nCtrl-C stops it.\n")
+            _follow(layout, follower, supervisor)
     except AlreadyRunsError:
         if not _report_running(layout):
             raise

@@ -20,7 +20,7 @@ def command_line(tmp_path: Path) -> Iterator[CommandLine]:
     made.run("down")
 
 
-def test_up_status_second_up_restart_down_and_clean(command_line: CommandLine) -> None:
+def test_up_second_up_status_logs_restart_down_and_clean(command_line: CommandLine) -> None:
     first = command_line.up()
     assert first.returncode == 0, first.stderr
     assert f"http://127.0.0.1:{command_line.port}" in first.stdout
@@ -41,6 +41,11 @@ def test_up_status_second_up_restart_down_and_clean(command_line: CommandLine) -
     assert told["phase"] == "ready"
     assert {process["name"] for process in told["processes"]} == {"supervisor", "postgres", "application", "envoy"}
     assert all(process["rssBytes"] > 0 for process in told["processes"])
+
+    assert "database system is ready to accept connections" in command_line.run("logs").stdout
+    only = command_line.run("logs", "supervisor", "--level", "info").stdout.splitlines()
+    assert only
+    assert all(" supervisor " in line for line in only)
 
     restarted = command_line.run("restart")
     assert restarted.returncode == 0, restarted.stderr
@@ -80,35 +85,19 @@ def test_a_wrong_setting_is_one_sentence_and_leaves_nothing_running(command_line
     (tmp_path / ".env").write_text("what is this\n")
     assert "line 1: expected NAME=value" in command_line.up().stderr
     assert command_line.run("up", "cook").returncode == 2
+    assert command_line.run("logs", "cook").returncode == 2
 
 
-def test_a_long_state_path_works(tmp_path: Path) -> None:
+def test_two_ups_at_once_make_one_system_even_where_the_state_path_is_long(tmp_path: Path) -> None:
     command_line = CommandLine(tmp_path / ("d" * 90) / "state", tmp_path)
+    ports = ["--port", str(command_line.port), "--webhooks-port", str(command_line.webhooks_port)]
     try:
-        done = command_line.up()
-        assert done.returncode == 0, done.stderr
+        both = [command_line.start("up", "--detach", *ports) for _ in range(2)]
+        assert [process.wait(100) for process in both] == [0, 0]
         assert command_line.serves()
     finally:
         command_line.run("down")
     assert not Path(command_line.status.sockets).exists()
-
-
-def test_logs_are_merged_and_filtered(command_line: CommandLine) -> None:
-    assert command_line.up().returncode == 0
-    shown = command_line.run("logs").stdout
-    assert "database system is ready to accept connections" in shown
-    assert "supervisor" in shown
-    only = command_line.run("logs", "postgres", "--level", "info").stdout.splitlines()
-    assert only
-    assert all(" postgres " in line for line in only)
-    assert command_line.run("logs", "cook").returncode == 2
-
-
-def test_two_ups_at_once_make_one_system(command_line: CommandLine) -> None:
-    ports = ["--port", str(command_line.port), "--webhooks-port", str(command_line.webhooks_port)]
-    both = [command_line.start("up", "--detach", *ports) for _ in range(2)]
-    assert [process.wait(100) for process in both] == [0, 0]
-    assert command_line.serves()
 
 
 def test_ending_the_terminal_ends_the_foreground_system(command_line: CommandLine) -> None:

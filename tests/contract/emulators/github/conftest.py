@@ -83,7 +83,7 @@ async def make_bench(history: History) -> AsyncIterator[Make]:
         emulator = GitHubEmulator(path, "acme", "shop", TOKEN, limits=limits, clock=clock or time.time)
         pull = await emulator.open_pull(history.head, "main", title="Tidy up", body="why")
         url = await emulator.start()
-        client = httpx2.AsyncClient(base_url=url, headers=HEADERS, trust_env=False)
+        client = httpx2.AsyncClient(base_url=url, headers=HEADERS, trust_env=False, verify=False)
         opened.append(Bench(emulator, client, pull, history))
         return opened[-1]
 

@@ -35,7 +35,7 @@ async def test_it_says_where_it_listens_and_stops_on_a_signal(history: History) 
     facts = json.loads(await process.stdout.readline())
     assert (facts["number"], facts["base"], facts["owner"], facts["name"]) == (1, history.base, "local", "repository")
     headers = {"Authorization": "Bearer t"}
-    async with httpx2.AsyncClient(base_url=facts["url"], headers=headers, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=facts["url"], headers=headers, trust_env=False, verify=False) as client:
         pull = (await client.get("/repos/local/repository/pulls/1")).json()
     assert pull["head"]["sha"] == facts["head"]
     process.send_signal(signal.SIGTERM)

@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -39,10 +40,10 @@ class Edge:
     monitor: Monitor
 
 
-def build(config: GatewayConfig, mesh: Mesh) -> Edge:
-    """Derive every route. Raises RuleError or ValueError for protos that cannot be served."""
-    monitor = Monitor(mesh)
-    health = HealthReport(monitor, config.environment).routes()
+def build(config: GatewayConfig, mesh: Mesh, clock: Callable[[], float] = time.monotonic) -> Edge:
+    """Derive every route; `clock` counts seconds. Raises RuleError or ValueError for protos that cannot be served."""
+    monitor = Monitor(mesh, clock)
+    health = HealthReport(monitor, config.environment, clock).routes()
     intake = WebhookIntake(mesh, ByteBudget(config.webhook_bytes_in_flight)).routes()
     rules = read_rules(PUBLIC_SERVICES)
     api = [*derived_routes(rules, mesh), *intake, *health, *documentation_routes(build_document(rules))]

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -20,6 +20,7 @@ async def read_body(
     Raises AppError: BODY_TOO_LARGE above `limit` bytes, BODY_TOO_SLOW after `seconds`, and what `reserve` raises.
     A refused body is read to its end and thrown away, for most clients look for an answer only after they have sent.
     """
+    arriving = request.stream()  # one iterator for both loops: it cannot be begun twice
     pieces: list[bytes] = []
     size = 0
     try:
@@ -27,7 +28,7 @@ async def read_body(
             try:
                 if declares_more(request, limit):
                     raise too_large(limit)
-                async for piece in request.stream():
+                async for piece in arriving:
                     size += len(piece)
                     if size > limit:
                         raise too_large(limit)
@@ -36,7 +37,7 @@ async def read_body(
                     pieces.append(piece)
             except AppError:
                 pieces.clear()
-                await _drain(request)
+                await _drain(arriving)
                 raise
     except TimeoutError:
         raise AppError(Reason.BODY_TOO_SLOW, f"The body did not arrive within {seconds:g} seconds.") from None
@@ -69,9 +70,9 @@ def check_encoding(request: Request) -> None:
         raise AppError(Reason.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
 
 
-async def _drain(request: Request) -> None:
+async def _drain(arriving: AsyncIterator[bytes]) -> None:
     left = DRAIN_LIMIT
-    async for piece in request.stream():
+    async for piece in arriving:
         left -= len(piece)
         if left < 0:
             return

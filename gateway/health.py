@@ -95,10 +95,11 @@ class Monitor:
 class HealthReport:
     """The three health routes."""
 
-    def __init__(self, monitor: Monitor, environment: str) -> None:
+    def __init__(self, monitor: Monitor, environment: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._monitor = monitor
         self._environment = environment
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
 
     def routes(self) -> list[Route]:
         """Answer the routes of contract section 4."""
@@ -121,7 +122,7 @@ class HealthReport:
             "details": {
                 "application": {
                     "status": application,
-                    "uptime": uptime(time.monotonic() - self._started),
+                    "uptime": uptime(self._clock() - self._started),
                     "environment": self._environment,
                 },
                 "database": {"status": database, "postgres": {"status": postgres}, "mongodb": {"status": mongodb}},

@@ -53,9 +53,7 @@ async def test_the_call_is_cancelled_when_the_client_leaves(rest: httpx2.AsyncCl
     await asyncio.wait_for(upstream.script.watch_ended.wait(), 10)
 
 
-async def test_silence_is_filled(
-    rest: httpx2.AsyncClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silence_is_filled(rest: httpx2.AsyncClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.05)
     async with rest.stream("GET", EVENTS) as answer:
         assert (await anext(answer.aiter_lines())) == ": still here"

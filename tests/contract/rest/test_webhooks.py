@@ -9,7 +9,9 @@ import httpx2
 import pytest
 from lintel.webhooks.v1 import ingest_service_pb2 as pb
 
-from gateway.config import MAX_WEBHOOK_BODY
+from gateway.app import build
+from gateway.config import MAX_WEBHOOK_BODY, GatewayConfig
+from gateway.mesh import Mesh
 from services.kit.errors import AppError, Reason
 from tests.contract.rest.test_bad_input import check_problem
 from tests.integration.edge.upstream import ID, Upstream
@@ -70,7 +72,8 @@ async def test_two_signatures_are_none(rest: httpx2.AsyncClient, upstream: Upstr
 
 
 @pytest.mark.parametrize(
-    "error", [AppError(Reason.UNAVAILABLE, "db"), AppError(Reason.OVERLOADED), AppError(Reason.WRONG_STATE), ValueError()]
+    "error",
+    [AppError(Reason.UNAVAILABLE, "db"), AppError(Reason.OVERLOADED), AppError(Reason.WRONG_STATE), ValueError()],
 )
 async def test_a_failure_of_ours_is_503(rest: httpx2.AsyncClient, upstream: Upstream, error: Exception) -> None:
     upstream.script.error = error
@@ -113,4 +116,48 @@ async def test_a_content_length_that_lies_gets_no_answer_but_an_end(gateway: Pat
     await reader.read()
     writer.close()
     await writer.wait_closed()
+    assert upstream.script.requests == []
+
+
+async def test_a_small_step_over_the_limit_in_the_last_piece(rest: httpx2.AsyncClient, upstream: Upstream) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * MAX_WEBHOOK_BODY
+        yield b"x"
+
+    answer = await rest.post("/github/webhook", content=pieces(), headers=JSON)
+    check_problem(answer, 413, "BODY_TOO_LARGE")
+
+
+async def test_the_budget_of_bytes_is_for_all_and_comes_back(upstream: Upstream) -> None:
+    async with Mesh(upstream.run_dir) as mesh:
+        edge = build(GatewayConfig(run_dir=upstream.run_dir, webhook_bytes_in_flight=MAX_WEBHOOK_BODY), mesh)
+        transport = httpx2.ASGITransport(app=edge.webhooks)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
+            upstream.script.hold = asyncio.Event()
+            held = asyncio.create_task(client.post("/github/webhook", content=b"x" * 1000, headers=JSON))
+            while not upstream.script.requests:
+                await asyncio.sleep(0)
+            answer = await client.post("/github/webhook", content=b"x" * (MAX_WEBHOOK_BODY - 999), headers=JSON)
+            check_problem(answer, 503, "UNAVAILABLE")
+            assert answer.headers["retry-after"] == "5"
+            upstream.script.hold.set()
+            assert (await held).status_code == 202
+            answer = await client.post("/github/webhook", content=b"x" * (MAX_WEBHOOK_BODY - 999), headers=JSON)
+            assert answer.status_code == 202
+
+
+async def test_a_body_that_drips_is_408(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.webhooks.BODY_SECONDS", 0.1)
+    never = asyncio.Event()
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield b"{"
+        await never.wait()
+
+    async with Mesh(upstream.run_dir) as mesh:
+        edge = build(GatewayConfig(run_dir=upstream.run_dir), mesh)
+        transport = httpx2.ASGITransport(app=edge.webhooks)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
+            answer = await client.post("/github/webhook", content=dripping(), headers=JSON)
+            check_problem(answer, 408, "BODY_TOO_SLOW")
     assert upstream.script.requests == []

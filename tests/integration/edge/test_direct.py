@@ -1,0 +1,177 @@
+"""The edge without Envoy: TCP ports, and gRPC carried to the roles byte by byte."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx2
+import pytest
+from google.protobuf import json_format
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from lintel.review.v1 import code_review_service_pb2 as reviews
+from lintel.review.v1 import code_review_service_pb2_grpc as reviews_grpc
+from lintel.review.v1 import review_pb2
+from lintel.webhooks.v1 import ingest_service_pb2 as ingest
+from lintel.webhooks.v1 import ingest_service_pb2_grpc as ingest_grpc
+
+from gateway.app import Running, running
+from gateway.config import GatewayConfig
+from gateway.listeners import unix_listener
+from gateway.public import PUBLIC_SERVICES
+from services.kit.app import DRAIN_SECONDS
+from services.kit.errors import AppError, Reason
+from tests.integration.edge.upstream import ID, KEY, Upstream
+
+BUF = Path(sys.executable).with_name("buf")
+CREDENTIAL = (("authorization", f"Bearer {KEY}"),)
+
+
+def config(run_dir: Path, **more: Any) -> GatewayConfig:
+    return GatewayConfig(run_dir=run_dir, edge="direct", port=0, webhooks_port=0, grpc_port=0, **more)
+
+
+@pytest.fixture(scope="module")
+async def direct(roles: Upstream) -> AsyncIterator[Running]:
+    async with running(config(roles.run_dir)) as listening:
+        yield listening
+
+
+@pytest.fixture
+async def channel(direct: Running, upstream: Upstream) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{direct.grpc_port}") as channel:
+        yield channel
+
+
+async def test_the_ports_serve_what_they_should(direct: Running, upstream: Upstream) -> None:
+    async with httpx2.AsyncClient() as client:
+        edge, webhooks = f"http://127.0.0.1:{direct.port}", f"http://127.0.0.1:{direct.webhooks_port}"
+        headers = {"authorization": f"Bearer {KEY}"}
+        assert (await client.get(f"{edge}/organization", headers=headers)).status_code == 200
+        assert (await client.get(f"{webhooks}/organization", headers=headers)).status_code == 404
+        assert (await client.get(f"{webhooks}/health/live")).status_code == 200
+        for base in (edge, webhooks):
+            assert (await client.post(f"{base}/github/webhook", json={})).status_code == 202
+
+
+async def test_a_taken_port_is_an_error(direct: Running, upstream: Upstream) -> None:
+    with pytest.raises(OSError, match="in use"):
+        async with running(config(upstream.run_dir).model_copy(update={"port": direct.port})):
+            pass
+
+
+async def test_unary_calls_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:
+    stub = reviews_grpc.CodeReviewServiceStub(channel)
+    metadata = (*CREDENTIAL, ("x-request-id", "r1"), ("x-lintel-caller", "review"), ("other", "1"))
+    answer = await stub.GetReview(reviews.GetReviewRequest(id=ID), metadata=metadata, timeout=7)
+    assert answer.review.id == ID
+    seen = upstream.script.metadata[0]
+    assert (seen["x-request-id"], seen["x-lintel-caller"]) == ("r1", "gateway")
+    assert "other" not in seen
+
+
+async def test_rich_errors_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:
+    stub = reviews_grpc.CodeReviewServiceStub(channel)
+    upstream.script.error = AppError(Reason.WRONG_STATE, "It is over.", state="failed")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.CancelReview(reviews.CancelReviewRequest(id=ID), metadata=CREDENTIAL)
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    trailers = dict(caught.value.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])  # type: ignore[arg-type]
+    info = error_details_pb2.ErrorInfo.FromString(status.details[0].value)
+    assert (info.reason, dict(info.metadata)) == ("WRONG_STATE", {"state": "failed"})
+
+
+async def test_streams_and_their_cancellation_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:
+    stub = reviews_grpc.CodeReviewServiceStub(channel)
+    for state in (review_pb2.REVIEW_STATE_QUEUED, review_pb2.REVIEW_STATE_RUNNING):
+        upstream.script.events.put_nowait(reviews.WatchReviewResponse(review=review_pb2.Review(state=state)))
+    call = stub.WatchReview(reviews.WatchReviewRequest(id=ID), metadata=CREDENTIAL)
+    assert [(await call.read()).review.state for _ in range(2)] == [1, 2]  # type: ignore[union-attr]
+    call.cancel()
+    await asyncio.wait_for(upstream.script.watch_ended.wait(), 10)
+
+
+async def test_deadlines_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:
+    upstream.script.hold = asyncio.Event()
+    stub = reviews_grpc.CodeReviewServiceStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetReview(reviews.GetReviewRequest(id=ID), metadata=CREDENTIAL, timeout=0.4)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_internal_services_are_not_there(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ingest_grpc.IngestServiceStub(channel).Ingest(ingest.IngestRequest(host="github"))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_health_of_the_whole_and_of_each_service(channel: grpc.aio.Channel) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    for name in ("", *(s.name for s in PUBLIC_SERVICES)):
+        answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING, name
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Check(health_pb2.HealthCheckRequest(service="lintel.webhooks.v1.IngestService"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_watch_sees_a_change_and_does_not_hold_up_the_end(upstream: Upstream) -> None:
+    serving, not_serving = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+    async with AsyncExitStack() as clients:
+        async with running(config(upstream.run_dir)) as listening:
+            address = f"127.0.0.1:{listening.grpc_port}"
+            channel = await clients.enter_async_context(grpc.aio.insecure_channel(address))
+            call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            assert (await call.read()).status == serving
+            for state, told in ((False, not_serving), (True, serving)):
+                await upstream.servers["orgs"].set_serving(state)
+                assert (await call.read()).status == told
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < DRAIN_SECONDS / 2
+        assert (await call.read()).status == not_serving
+        assert await call.read() is grpc.aio.EOF
+
+
+@pytest.mark.parametrize("protocol", ["grpc-v1", "grpc-v1alpha"])
+async def test_buf_finds_the_public_services_and_calls_them(direct: Running, upstream: Upstream, protocol: str) -> None:
+    address = f"http://127.0.0.1:{direct.grpc_port}"
+    options = ["--http2-prior-knowledge", "--protocol", "grpc", "--reflect-protocol", protocol]
+    listed = (await buf("curl", *options, "--list-services", address)).split()
+    assert {s.name for s in PUBLIC_SERVICES} <= set(listed)
+    assert not [name for name in listed if "Ingest" in name or "Credential" in name]
+    path = f"{address}/lintel.review.v1.CodeReviewService/GetReview"
+    text = await buf("curl", *options, "-H", f"authorization: Bearer {KEY}", "-d", json.dumps({"id": ID}), path)
+    assert json_format.Parse(text, reviews.GetReviewResponse()).review.id == ID
+
+
+async def test_production_has_no_reflection(upstream: Upstream) -> None:
+    async with running(config(upstream.run_dir, environment="production")) as listening:
+        options = ["--http2-prior-knowledge", "--protocol", "grpc"]
+        with pytest.raises(AssertionError, match="(?i)unimplemented"):
+            await buf("curl", *options, "--list-services", f"http://127.0.0.1:{listening.grpc_port}")
+
+
+async def test_a_socket_of_the_dead_is_replaced_and_one_of_the_living_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    first = unix_listener(path)
+    with pytest.raises(OSError, match="in use"):
+        unix_listener(path)
+    first.close()
+    unix_listener(path).close()
+
+
+async def buf(*arguments: str) -> str:
+    """Run buf and answer what it prints; what it complains about is an AssertionError."""
+    process = await asyncio.create_subprocess_exec(
+        BUF, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin", "HOME": "/tmp"}
+    )
+    out, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    return out.decode()

@@ -14,6 +14,8 @@ When = Literal["before", "after"]
 Action = Literal["respond", "close", "stall"]
 
 _MESSAGES = {
+    301: "Moved Permanently",
+    307: "Temporary Redirect",
     401: "Bad credentials",
     403: "Resource not accessible by integration",
     404: "Not Found",

@@ -112,8 +112,10 @@ class GitRepository:
             return ref
         if not _REF.fullmatch(ref) or ".." in ref:
             return None
-        candidates = (ref, f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/remotes/origin/{ref}")
-        for candidate in candidates:
+        branches = (
+            () if _SHA.fullmatch(ref) else (f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/remotes/origin/{ref}")
+        )
+        for candidate in (ref, *branches):
             try:
                 out = await self.run("rev-parse", "--verify", "--quiet", "--end-of-options", candidate + "^{commit}")
             except GitError:

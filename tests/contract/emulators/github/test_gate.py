@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -136,6 +137,25 @@ async def test_writes_cost_five_points(make_bench: Make) -> None:
     assert (await bench.client.get("/user")).status_code == 200
     refused = await bench.client.get("/user")
     assert (refused.status_code, refused.headers["retry-after"]) == (403, "60")
+
+
+async def test_requests_at_once_are_limited(make_bench: Make) -> None:
+    bench = await make_bench(Limits(concurrent=1))
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def held(call: Call) -> Answer:
+        entered.set()
+        await leave.wait()
+        return Answer(204)
+
+    bench.emulator.app.replace_handler("pulls/delete-review-comment", held)
+    first = asyncio.create_task(bench.client.delete(f"{bench.repo}/pulls/comments/1"))
+    async with asyncio.timeout(10):
+        await entered.wait()
+    refused = await bench.client.get("/user")
+    leave.set()
+    assert (refused.status_code, (await first).status_code) == (403, 204)
+    assert (await bench.client.get("/user")).status_code == 200
 
 
 async def test_records_hold_no_token(bench: Bench) -> None:

@@ -51,6 +51,7 @@ WRONG_PLACES: list[tuple[dict[str, Any], str]] = [
     ({"line": 5, "start_line": 1}, rules.START_NOT_IN_HUNK),
     ({"line": 5, "start_line": 5}, rules.START_NOT_BEFORE),
     ({"line": 5, "start_line": 6}, rules.START_NOT_BEFORE),
+    ({"line": 5, "start_line": 28}, rules.START_NOT_BEFORE),
     ({"line": 5, "side": "LEFT", "start_line": 5, "start_side": "RIGHT"}, rules.START_NOT_BEFORE),
     ({"path": "nowhere.py"}, rules.BAD_PATH),
     ({"path": "only-on-main.txt", "line": 1}, rules.BAD_PATH),

@@ -160,17 +160,16 @@ class Client:
     async def _send(
         self, method: str, url: httpx2.URL, body: Any, accept: str, largest: int, token: str
     ) -> tuple[int, Answer]:
+        if not (token and token.isascii() and token.isprintable()):
+            raise UnauthorizedError("the configured token is not one that can be sent in a header")
+        headers = {
+            "accept": accept,
+            "authorization": f"Bearer {token}",
+            "user-agent": USER_AGENT,
+            "x-github-api-version": API_VERSION,
+        }
         try:
-            headers = {
-                "accept": accept,
-                "authorization": f"Bearer {token}",
-                "user-agent": USER_AGENT,
-                "x-github-api-version": API_VERSION,
-            }
             request = self._http.build_request(method, url, json=body, headers=headers)
-        except (ValueError, UnicodeError):
-            raise UnauthorizedError("the configured token is not one that can be sent in a header") from None
-        try:
             response = await self._http.send(request, stream=True)
             try:
                 content = await self._read(response, largest)

@@ -18,7 +18,7 @@ _UNSEEN = re.compile(
     "\u2060-\u2064\u2066-\u206f\ud800-\udfff\ufeff\U000e0000-\U000e007f]"
 )
 _FENCE = re.compile(r"([ \t]*)(`{3,}(?=[^`]*$)|~{3,})(.*)")
-_CONTAINED_FENCE = re.compile(r"([ \t]*(?:(?:[>*+-]|\d{1,9}[.)])[ \t]*)+)(?=```|~~~)")
+_CONTAINED_FENCE = re.compile(r"\A([ \t]*+(?:(?:[>*+-]|\d{1,9}[.)])[ \t]*+)++)(?=```|~~~)")
 _DRAWN = re.compile(r"(?i)\s*(?:mermaid|geojson|topojson|stl|math)\b.*")
 _RUN = re.compile(r"`+")
 _OPENING = re.compile(r"\\.?|`+")
@@ -30,11 +30,11 @@ _UNSAFE: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"<(?=[A-Za-z/!?])"), "&lt;"),
     (re.compile(r"@(?=[\w-])"), "@&#8203;"),
     (re.compile(r"(?<!&)#(?=\d)"), "#&#8203;"),
-    (re.compile(r"(?i)\b(GH)-(?=\d)"), r"\1-&#8203;"),
+    (re.compile(r"(?i)(?<![a-z0-9])(GH)-(?=\d)"), r"\1-&#8203;"),
     (re.compile(r"\](?=[(\[:])"), "]&#8203;"),  # links, images, definitions
     (re.compile(r":(?=//)"), ":&#8203;"),
-    (re.compile(r"(?i)\b(www)\.(?=\S)"), r"\1&#8203;."),
-    (re.compile(r"(?i)\b(mailto|xmpp):"), r"\1&#8203;:"),
+    (re.compile(r"(?i)(www)\.(?=\S)"), r"\1&#8203;."),
+    (re.compile(r"(?i)(mailto|xmpp):"), r"\1&#8203;:"),
 )
 
 

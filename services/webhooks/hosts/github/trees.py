@@ -53,15 +53,17 @@ async def _walk(client: Client, repository: str, root: str, wanted: set[str]) ->
     """Read only the directories that lead to `wanted`."""
     found: dict[str, Entry] = {}
     waiting = [("", root)]
+    complete = True
     for _ in range(MAX_WALKED):
         if not waiting:
-            return found, True
+            break
         prefix, sha = waiting.pop(0)
         tree = await client.get(f"{repository}/git/trees/{sha}")
         found |= _entries(tree, prefix, wanted)
+        complete = complete and shapes.item(tree, "truncated") is not True
         below = _directories(tree, prefix)
         waiting += [(path, child) for path, child in below if any(want.startswith(path) for want in wanted)]
-    return found, not waiting
+    return found, complete and not waiting
 
 
 def _items(tree: Any) -> list[Any]:

@@ -59,9 +59,8 @@ class Content:
         """Returns the normal file a link leads to inside the repository; None otherwise."""
         for _ in range(8):
             target = await self._host.repository.blob(link.sha)
+            # What leads out of the repository stays a path with `..` or `/` in front, which no tree has.
             path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-            if path.startswith((b"/", b"..")):
-                return None
             found = await self._host.repository.entry(tree, path)
             if found is None or found.kind != "blob":
                 return None

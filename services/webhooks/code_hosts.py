@@ -39,10 +39,9 @@ class CodeHosts:
         """Answer the host of a pull request. Raises AppError(HOST_NOT_CONFIGURED) without a credential for it."""
         adapter, token = ADAPTERS.get(ref.host), self._token(ref.host)
         if adapter is None or ref.connection_id or not token:
-            variable = f"{ref.host.upper().replace('-', '_')}_TOKEN"
             raise AppError(
                 Reason.HOST_NOT_CONFIGURED,
-                f"There is no credential for {ref.host}; set {variable} and restart.",
+                f"There is no credential for {ref.host}; set {token_variable(ref.host)} and restart.",
                 host=ref.host,
             )
         if ref.host not in self._open:
@@ -52,13 +51,15 @@ class CodeHosts:
 
     async def get_pull_request(self, ref: PullRequestRef) -> PullRequest:
         """Answer the pull request as it is now."""
-        with host_errors():
-            return await self.get(ref).get_pull_request(ref)
+        host = self.get(ref)
+        with host_errors(ref.host):
+            return await host.get_pull_request(ref)
 
     async def read_source(self, ref: PullRequestRef) -> AsyncIterator[SourcePiece]:
         """Yield the change, piece by piece."""
-        with host_errors():
-            async for piece in self.get(ref).read_source(ref):
+        host = self.get(ref)
+        with host_errors(ref.host):
+            async for piece in host.read_source(ref):
                 yield piece
 
     async def close(self) -> None:
@@ -67,12 +68,19 @@ class CodeHosts:
             await host.close()
 
 
+def token_variable(host: str) -> str:
+    """Answer the name of the variable that holds the environment's token for a host."""
+    return f"{host.upper().replace('-', '_')}_TOKEN"
+
+
 @contextmanager
-def host_errors() -> Iterator[None]:
-    """Turn a host's failure inside the block into an AppError."""
+def host_errors(host: str) -> Iterator[None]:
+    """Turn a host's failure inside the block into an AppError that says what to do."""
     try:
         yield
-    except (UnauthorizedError, ForbiddenError, NotFoundError) as error:
+    except UnauthorizedError as error:
+        raise AppError(Reason.HOST_REFUSED, f"{error}; check {token_variable(host)}") from None
+    except (ForbiddenError, NotFoundError) as error:
         raise AppError(Reason.HOST_REFUSED, str(error)) from None
     except RateLimitedError as error:
         wait = max(error.until - datetime.now(UTC), _MIN_WAIT)

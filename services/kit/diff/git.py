@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 # What a repository's own configuration could change and no option of "git diff" fixes.
 _SETTINGS = (
+    "safe.directory=*",  # the caller named the repository; what it could start is switched off here
     "core.fsmonitor=false",  # would start a program named by the repository
     "core.hooksPath=/dev/null",
     "core.attributesFile=/dev/null",

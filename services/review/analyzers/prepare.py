@@ -38,7 +38,12 @@ _GENERATED_NAMES = (
     b".g.dart",
     b".designer.cs",
 )
-_GENERATED_MARK = re.compile(rb"@generated\b|(?:code|file)[ \w]{0,40}generated[^\n]{0,80}do not (?:edit|modify)", re.I)
+# A mark counts in a comment only: a program that speaks of generated code is not generated itself.
+_GENERATED_MARK = re.compile(
+    rb"^[+ \t]*(?://|#|/?\*|--|;|<!--)[^\n]{0,80}?"
+    rb"(?:@generated\b|\b(?:code|file)[ \w]{0,40}generated[^\n]{0,80}do not (?:edit|modify))",
+    re.I | re.M,
+)
 _LFS = b"version https://git-lfs.github.com/spec/v1\n"
 _SUBMODULE = re.compile(rb"[+-]Subproject commit [0-9a-f]{40,64}")
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")

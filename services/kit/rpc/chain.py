@@ -47,10 +47,15 @@ class Chain(grpc.aio.ServerInterceptor):
         self._inside = 0
         self._empty = asyncio.Event()
         self._empty.set()
+        self._closed = asyncio.Event()
 
     async def drained(self) -> None:
         """Wait until no call is inside; health and reflection, which may stream for ever, do not count."""
         await self._empty.wait()
+
+    def close(self) -> None:
+        """End the streams of health and reflection, which would hold a stopping server for its whole grace."""
+        self._closed.set()
 
     async def intercept_service(
         self,
@@ -60,8 +65,10 @@ class Chain(grpc.aio.ServerInterceptor):
         """Answer the handler with the middlewares around it."""
         handler = await continuation(details)
         method = details.method
-        if handler is None or method.startswith("/grpc."):
-            return handler
+        if handler is None:
+            return None
+        if method.startswith("/grpc."):
+            return self._closing(handler) if handler.response_streaming else handler
         metadata = {k: v for k, v in details.invocation_metadata if isinstance(v, str)}
         return self._wrap(method, self._policy[method], metadata, handler)
 
@@ -83,16 +90,23 @@ class Chain(grpc.aio.ServerInterceptor):
                 await _abort(context, AppError(Reason.INTERNAL, f"Internal error; request id {request_id.get()}"))
             return call.response
 
-        kind = {
-            (False, False): grpc.unary_unary_rpc_method_handler,
-            (False, True): grpc.unary_stream_rpc_method_handler,
-            (True, False): grpc.stream_unary_rpc_method_handler,
-            (True, True): grpc.stream_stream_rpc_method_handler,
-        }[(handler.request_streaming, handler.response_streaming)]
-        made: Handler = kind(
-            run, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
-        )
-        return made
+        return _rebuilt(handler, run)
+
+    def _closing(self, handler: Handler) -> Handler:
+        behaviour: Any = handler.unary_stream or handler.stream_stream
+
+        async def run(request: Any, context: RpcContext) -> None:
+            streaming = asyncio.ensure_future(_stream(behaviour(request, context), context))
+            closed = asyncio.ensure_future(self._closed.wait())
+            try:
+                await asyncio.wait([streaming, closed], return_when=asyncio.FIRST_COMPLETED)
+                if streaming.done():
+                    streaming.result()
+            finally:
+                streaming.cancel()
+                closed.cancel()
+
+        return _rebuilt(handler, run)
 
     def _count(self, context: RpcContext) -> None:
         self._inside += 1
@@ -112,6 +126,19 @@ class Chain(grpc.aio.ServerInterceptor):
             await self._middlewares[index](call, lambda: self._step(index + 1, call, handle))
 
 
+def _rebuilt(handler: Handler, run: Callable[[Any, RpcContext], Awaitable[Any]]) -> Handler:
+    kind = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[(handler.request_streaming, handler.response_streaming)]
+    made: Handler = kind(
+        run, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
+    )
+    return made
+
+
 async def _abort(context: RpcContext, error: AppError) -> None:
     status = to_status(error)
     # abort, not abort_with_status: tracers see only the former's code.
@@ -119,14 +146,17 @@ async def _abort(context: RpcContext, error: AppError) -> None:
 
 
 async def _handle(behaviour: Any, request: Any, call: Call, streams: bool) -> None:
-    if not streams:
+    if streams:
+        await _stream(behaviour(request, call.context), call.context)
+    else:
         call.response = await behaviour(request, call.context)
-        return
-    answer = behaviour(request, call.context)
+
+
+async def _stream(answer: Any, context: RpcContext) -> None:
     if inspect.isawaitable(answer):
         await answer
         return
     messages: AsyncGenerator[Any, None] = answer
     async with aclosing(messages):  # its `finally` runs here and now, also when the caller has gone
         async for message in messages:
-            await call.context.write(message)
+            await context.write(message)

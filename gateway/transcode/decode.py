@@ -177,4 +177,6 @@ def _unquoted(text: bytes) -> str | None:
 
 
 def _shown(name: str) -> str:
+    if not name:
+        return '""'
     return name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…"

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from gateway.app import build
-from gateway.config import GatewayConfig
 from gateway.health import Monitor, State, uptime
 from gateway.mesh import Mesh
+from tests.integration.edge.fixtures import configured
 from tests.integration.edge.upstream import Upstream
 
 
@@ -20,7 +20,7 @@ async def rest(upstream: Upstream) -> AsyncIterator[httpx2.AsyncClient]:
     """The edge with a clock that leaps, so that it asks the roles each time."""
     clock = itertools.count(0, 689)
     async with Mesh(upstream.run_dir) as mesh:
-        edge = build(GatewayConfig(run_dir=upstream.run_dir), mesh, lambda: float(next(clock)))
+        edge = build(configured(upstream.run_dir), mesh, lambda: float(next(clock)))
         transport = httpx2.ASGITransport(app=edge.api)
         async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
             yield client

@@ -10,10 +10,11 @@ import pytest
 from lintel.webhooks.v1 import ingest_service_pb2 as pb
 
 from gateway.app import build
-from gateway.config import MAX_WEBHOOK_BODY, GatewayConfig
+from gateway.config import MAX_WEBHOOK_BODY
 from gateway.mesh import Mesh
 from services.kit.errors import AppError, Reason
 from tests.contract.rest.test_bad_input import check_problem
+from tests.integration.edge.fixtures import configured
 from tests.integration.edge.upstream import ID, Upstream
 
 JSON = {"content-type": "application/json; charset=utf-8"}
@@ -50,7 +51,7 @@ async def test_each_host_has_both_routes(rest: httpx2.AsyncClient, upstream: Ups
     ("outcome", "told"), [(pb.INGEST_OUTCOME_DUPLICATE, "duplicate"), (pb.INGEST_OUTCOME_NOT_OURS, "not_ours")]
 )
 async def test_what_is_not_stored_again_is_200(
-    rest: httpx2.AsyncClient, upstream: Upstream, outcome: pb.IngestOutcome, told: str
+    rest: httpx2.AsyncClient, upstream: Upstream, outcome: "pb.IngestOutcome.ValueType", told: str
 ) -> None:
     upstream.script.answers["Ingest"] = pb.IngestResponse(outcome=outcome)
     answer = await rest.post("/github/webhook", content=b"{}", headers=JSON)
@@ -130,13 +131,12 @@ async def test_a_small_step_over_the_limit_in_the_last_piece(rest: httpx2.AsyncC
 
 async def test_the_budget_of_bytes_is_for_all_and_comes_back(upstream: Upstream) -> None:
     async with Mesh(upstream.run_dir) as mesh:
-        edge = build(GatewayConfig(run_dir=upstream.run_dir, webhook_bytes_in_flight=MAX_WEBHOOK_BODY), mesh)
+        edge = build(configured(upstream.run_dir, LINTEL_WEBHOOK_BYTES_IN_FLIGHT=MAX_WEBHOOK_BODY), mesh)
         transport = httpx2.ASGITransport(app=edge.webhooks)
         async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
             upstream.script.hold = asyncio.Event()
             held = asyncio.create_task(client.post("/github/webhook", content=b"x" * 1000, headers=JSON))
-            while not upstream.script.requests:
-                await asyncio.sleep(0)
+            await asyncio.wait_for(upstream.script.called.wait(), 10)
             answer = await client.post("/github/webhook", content=b"x" * (MAX_WEBHOOK_BODY - 999), headers=JSON)
             check_problem(answer, 503, "UNAVAILABLE")
             assert answer.headers["retry-after"] == "5"
@@ -155,7 +155,7 @@ async def test_a_body_that_drips_is_408(upstream: Upstream, monkeypatch: pytest.
         await never.wait()
 
     async with Mesh(upstream.run_dir) as mesh:
-        edge = build(GatewayConfig(run_dir=upstream.run_dir), mesh)
+        edge = build(configured(upstream.run_dir), mesh)
         transport = httpx2.ASGITransport(app=edge.webhooks)
         async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
             answer = await client.post("/github/webhook", content=dripping(), headers=JSON)

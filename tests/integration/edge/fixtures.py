@@ -9,7 +9,13 @@ import pytest
 
 from gateway.app import running
 from gateway.config import GatewayConfig
+from services.kit.config import load
 from tests.integration.edge.upstream import KEY, Script, Upstream, serve_roles
+
+
+def configured(run_dir: Path, **variables: object) -> GatewayConfig:
+    """Answer the configuration that these variables of the environment make."""
+    return load(GatewayConfig, {"LINTEL_RUN_DIR": str(run_dir)} | {k: str(v) for k, v in variables.items()})
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +41,7 @@ def upstream(roles: Upstream) -> Upstream:
 @pytest.fixture(scope="session")
 async def gateway(roles: Upstream) -> AsyncIterator[Path]:
     """The gateway behind unix sockets, as Envoy sees it."""
-    async with running(GatewayConfig(run_dir=roles.run_dir, edge="envoy")):
+    async with running(configured(roles.run_dir, LINTEL_EDGE="envoy")):
         yield roles.run_dir / "gateway.sock"
 
 

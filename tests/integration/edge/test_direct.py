@@ -27,14 +27,16 @@ from gateway.listeners import unix_listener
 from gateway.public import PUBLIC_SERVICES
 from services.kit.app import DRAIN_SECONDS
 from services.kit.errors import AppError, Reason
+from tests.integration.edge.fixtures import configured
 from tests.integration.edge.upstream import ID, KEY, Upstream
 
 BUF = Path(sys.executable).with_name("buf")
 CREDENTIAL = (("authorization", f"Bearer {KEY}"),)
 
 
-def config(run_dir: Path, **more: Any) -> GatewayConfig:
-    return GatewayConfig(run_dir=run_dir, edge="direct", port=0, webhooks_port=0, grpc_port=0, **more)
+def config(run_dir: Path, **more: object) -> GatewayConfig:
+    ports = {"API_PORT": 0, "API_WEBHOOKS_PORT": 0, "LINTEL_GRPC_PORT": 0}
+    return configured(run_dir, LINTEL_EDGE="direct", **(ports | more))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ async def test_the_ports_serve_what_they_should(direct: Running, upstream: Upstr
 
 async def test_a_taken_port_is_an_error(direct: Running, upstream: Upstream) -> None:
     with pytest.raises(OSError, match="in use"):
-        async with running(config(upstream.run_dir).model_copy(update={"port": direct.port})):
+        async with running(config(upstream.run_dir, API_PORT=direct.port)):
             pass
 
 
@@ -83,7 +85,7 @@ async def test_rich_errors_pass(channel: grpc.aio.Channel, upstream: Upstream) -
         await stub.CancelReview(reviews.CancelReviewRequest(id=ID), metadata=CREDENTIAL)
     assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     trailers = dict(caught.value.trailing_metadata() or ())
-    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])  # type: ignore[arg-type]
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     info = error_details_pb2.ErrorInfo.FromString(status.details[0].value)
     assert (info.reason, dict(info.metadata)) == ("WRONG_STATE", {"state": "failed"})
 
@@ -93,7 +95,7 @@ async def test_streams_and_their_cancellation_pass(channel: grpc.aio.Channel, up
     for state in (review_pb2.REVIEW_STATE_QUEUED, review_pb2.REVIEW_STATE_RUNNING):
         upstream.script.events.put_nowait(reviews.WatchReviewResponse(review=review_pb2.Review(state=state)))
     call = stub.WatchReview(reviews.WatchReviewRequest(id=ID), metadata=CREDENTIAL)
-    assert [(await call.read()).review.state for _ in range(2)] == [1, 2]  # type: ignore[union-attr]
+    assert [await next_state(call) for _ in range(2)] == [1, 2]
     call.cancel()
     await asyncio.wait_for(upstream.script.watch_ended.wait(), 10)
 
@@ -152,9 +154,9 @@ async def test_buf_finds_the_public_services_and_calls_them(direct: Running, ups
 
 
 async def test_production_has_no_reflection(upstream: Upstream) -> None:
-    async with running(config(upstream.run_dir, environment="production")) as listening:
+    async with running(config(upstream.run_dir, API_NODE_ENV="production")) as listening:
         options = ["--http2-prior-knowledge", "--protocol", "grpc"]
-        with pytest.raises(AssertionError, match="(?i)unimplemented"):
+        with pytest.raises(AssertionError, match=r"(?i)unimplemented"):
             await buf("curl", *options, "--list-services", f"http://127.0.0.1:{listening.grpc_port}")
 
 
@@ -165,6 +167,11 @@ async def test_a_socket_of_the_dead_is_replaced_and_one_of_the_living_is_not(tmp
         unix_listener(path)
     first.close()
     unix_listener(path).close()
+
+
+async def next_state(call: Any) -> int:
+    """Answer the state that the next message of a watch tells."""
+    return int((await call.read()).review.state)
 
 
 async def buf(*arguments: str) -> str:

@@ -44,6 +44,7 @@ class Script:
     requests: list[Any] = field(default_factory=list)
     metadata: list[dict[str, str]] = field(default_factory=list)
     events: "asyncio.Queue[Any]" = field(default_factory=asyncio.Queue)
+    called: asyncio.Event = field(default_factory=asyncio.Event)
     watch_ended: asyncio.Event = field(default_factory=asyncio.Event)
     hold: asyncio.Event | None = None
 
@@ -51,6 +52,7 @@ class Script:
         """Note the call and answer it as the test wants."""
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
+        self.called.set()
         if self.hold is not None:
             await self.hold.wait()
         if self.error is not None:
@@ -181,16 +183,16 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
     def script() -> Script:
         return upstream.script
 
-    table = [
-        ("auth", keys_grpc.add_ApiKeyServiceServicer_to_server, _Keys(script), keys, "ApiKeyService"),
-        ("orgs", orgs_grpc.add_OrganizationServiceServicer_to_server, _Orgs(script), orgs, "OrganizationService"),
-        ("llm_gateway", models_grpc.add_ModelServiceServicer_to_server, _Models(script), models, "ModelService"),
-        ("webhooks", deliveries_grpc.add_DeliveryServiceServicer_to_server, _Deliveries(script), deliveries, "DeliveryService"),
-        ("review", reviews_grpc.add_CodeReviewServiceServicer_to_server, _Reviews(script), reviews, "CodeReviewService"),
-    ]  # fmt: skip
+    table: list[tuple[str, Callable[[Any, Any], None], Any, Any]] = [
+        ("auth", keys_grpc.add_ApiKeyServiceServicer_to_server, _Keys(script), keys),
+        ("orgs", orgs_grpc.add_OrganizationServiceServicer_to_server, _Orgs(script), orgs),
+        ("llm_gateway", models_grpc.add_ModelServiceServicer_to_server, _Models(script), models),
+        ("webhooks", deliveries_grpc.add_DeliveryServiceServicer_to_server, _Deliveries(script), deliveries),
+        ("review", reviews_grpc.add_CodeReviewServiceServicer_to_server, _Reviews(script), reviews),
+    ]
     async with AsyncExitStack() as stack:
-        for role, add, servicer, module, name in table:
-            descriptor = module.DESCRIPTOR.services_by_name[name]
+        for role, add, servicer, module in table:
+            (descriptor,) = module.DESCRIPTOR.services_by_name.values()
             policy = {method: read(EVERYONE) for method in methods([descriptor])}
             server = RpcServer(
                 role,

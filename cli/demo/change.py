@@ -23,7 +23,8 @@ class DemoChange:
 
 def resolve(repository: Path, base: str | None, head: str | None) -> DemoChange:
     """Answer the change that is meant. Raises click.UsageError that says what is wrong with the words given."""
-    root = _git(repository, "rev-parse", "--show-toplevel")
+    is_bare = _git(repository, "rev-parse", "--is-bare-repository") == "true"
+    root = str(repository.absolute()) if is_bare else _git(repository, "rev-parse", "--show-toplevel")
     if root is None:
         raise click.UsageError(f"{repository} is not in a git repository; name one with --repo PATH")
     top = Path(root)

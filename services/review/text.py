@@ -9,6 +9,7 @@ from services.review.domain import Analysis, Fate, FileReport, Finding, Severity
 
 _MARK = {Severity.CRITICAL: "🟥", Severity.HIGH: "🟧", Severity.MEDIUM: "🟨", Severity.LOW: "🟦"}
 _MAX_ROWS = 50
+ISOLATION = "isolation"  # the line of the receipt that says which walls stood around the analyzers
 
 
 def code_span(text: str) -> str:
@@ -79,8 +80,9 @@ def _receipt(analysis: Analysis, notes: Sequence[str]) -> str:
         lines.append(f"- … and {len(partly) - _MAX_ROWS} more files not read whole")
     for file in analysis.files:
         lines += [f"- {code_span(file.path)}: {note}" for note in file.notes]
-    ran = ", ".join(f"{a.name} {a.version}" for a in analysis.analyzers if a.fate is Fate.RAN)
+    ran = ", ".join(f"{a.name} {a.version}" for a in analysis.analyzers if a.fate is Fate.RAN and a.name != ISOLATION)
     lines.append(f"- analyzers: {ran or 'none ran'}")
+    lines += [f"- analyzed behind: {a.version}" for a in analysis.analyzers if a.name == ISOLATION and a.version]
     lines += [f"- {a.name} {a.fate.value}: {a.reason}" for a in analysis.analyzers if a.fate is not Fate.RAN]
     lines.append("- models: none configured")
     if analysis.dropped:

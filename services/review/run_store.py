@@ -124,7 +124,9 @@ async def retarget(connection: Connection, run_id: UUID, head_sha: str, base_ref
     )
 
 
-async def move(connection: Connection, run: Mapping[str, Any], target: RunState, reason: str = "", **values: Any) -> None:
+async def move(
+    connection: Connection, run: Mapping[str, Any], target: RunState, reason: str = "", **values: Any
+) -> None:
     """Move a run to a state, and set columns with it. Raises ValueError for a transition that is not in the table."""
     source = RunState(run["state"])
     if (source, target) not in ALLOWED:

@@ -16,7 +16,7 @@ CHANNEL: list[tuple[str, Any]] = [
     ("grpc.max_receive_message_length", 32 * MIB),
     ("grpc.max_send_message_length", 32 * MIB),
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # grpc.keepalive_timeout_ms has no effect in grpcio 1.85; default 60 s
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.enable_retries", 0),  # retries belong to the caller, who knows what is idempotent
     ("grpc.initial_reconnect_backoff_ms", 100),  # a restarted process on this machine is back within a second

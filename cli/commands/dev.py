@@ -55,7 +55,7 @@ def lock(upgrade: bool) -> None:
 
 
 def _program(name: str) -> str:
-    beside = Path(sys.executable).with_name(name)
+    beside = Path(sys.executable).parent / name  # an absolute name stays what it is
     return str(beside) if beside.exists() else name
 
 

@@ -90,7 +90,7 @@ class Supervisor:
         self._step("starting the application")
         application = system.application()
         self._start(application)
-        if system.engine is not None and not self._layout.api_key.exists():
+        if not self._layout.api_key.exists():
             self._make_api_key(system)
         self._until(system.application_is_ready, "the application", [application])
         if system.has_edge and not system.direct:
@@ -105,7 +105,9 @@ class Supervisor:
 
     def _start_database(self, system: System) -> None:
         if system.engine is None:
-            self._status.notes.append("Postgres is the one of DATABASE_URL; run `lintel migrate run` for its schema")
+            self._status.notes.append(
+                "Postgres is the one the environment names; `lintel migrate run` keeps its schema"
+            )
             return
         first = not (system.engine.data / "PG_VERSION").exists()
         self._step("making the database" if first else "starting Postgres")
@@ -121,9 +123,12 @@ class Supervisor:
     def _make_api_key(self, system: System) -> None:
         """Store what the bootstrap prints; it never passes through a log."""
         key = self._finish(system, system.bootstrap()).decode().strip()
-        if not key:
+        if key:
+            write_private(self._layout.api_key, key + "\n")
+        elif system.engine is None:
+            self._status.notes.append("this database has a local API key already; set LINTEL_TOKEN to use it here")
+        else:
             raise StartError("the bootstrap printed no API key")
-        write_private(self._layout.api_key, key + "\n")
 
     def _serve(self) -> None:
         """Restart what dies until asked to stop."""

@@ -98,9 +98,11 @@ class System:
     def bootstrap(self) -> Child:
         """Return the child that makes the default organisation and prints a new API key to its output.
 
-        A key that was there before ends: its text, known only to the file that is gone, can't be had again.
+        In the embedded database a key that was there before ends: its text, known only to the file that is gone,
+        can't be had again. In another database it may be in use elsewhere and stays.
         """
-        return self.python("bootstrap", ["services.bootstrap", "--rotate"], self.dsn(APPLICATION_ROLE))
+        words = ["services.bootstrap", *(["--rotate"] if self.engine else [])]
+        return self.python("bootstrap", words, self.dsn(APPLICATION_ROLE))
 
     def edge(self) -> Child:
         """Return the child that runs Envoy with a configuration rendered for these ports."""

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from cli.engines import processes
+from cli.engines.postgres import PostgresEngine
+from cli.supervisor.ports import find_free
 from tests.e2e.supervisor.helpers import CommandLine, wait_until
+from tests.support.postgres import Database
 
 
 @pytest.fixture
@@ -98,6 +101,24 @@ def test_two_ups_at_once_make_one_system_even_where_the_state_path_is_long(tmp_p
     finally:
         command_line.run("down")
     assert not Path(command_line.status.sockets).exists()
+
+
+def test_an_external_postgres_and_no_envoy(tmp_path: Path, postgres_server: PostgresEngine, database: Database) -> None:
+    grpc_port = find_free(set())
+    env = {"DATABASE_URL": database.app_dsn, "LINTEL_EDGE": "direct", "LINTEL_GRPC_PORT": str(grpc_port)}
+    command_line = CommandLine(tmp_path / "state", tmp_path, env)
+    try:
+        done = command_line.up()
+        assert done.returncode == 0, done.stderr
+        assert "no Envoy, the gateway listens itself" in done.stdout
+        assert f"127.0.0.1:{grpc_port}" in done.stdout
+        assert command_line.serves()
+        assert [child.name for child in command_line.status.children] == ["application"]
+        assert not command_line.layout.postgres.exists()
+        assert command_line.layout.api_key.read_text().strip()
+    finally:
+        command_line.run("down")
+    assert postgres_server.is_ready()
 
 
 def test_ending_the_terminal_ends_the_foreground_system(command_line: CommandLine) -> None:

@@ -43,7 +43,7 @@ class Line:
         shown = " ".join(f"{name}={_plain(value)}" for name, value in self.fields.items() if name != "logger")
         if colour:
             level = click.style(level, fg=COLOURS.get(self.level))
-            shown = click.style(shown, dim=True)
+            shown = click.style(shown, dim=True) if shown else ""
         return f"{clock} {level} {self.source:11} {self.text}" + (f"  {shown}" if shown else "")
 
 
@@ -101,5 +101,6 @@ def _time(value: object, before: datetime) -> datetime:
 
 
 def _plain(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if " " in text or not text else text
+    if isinstance(value, str) and value and " " not in value:
+        return value
+    return json.dumps(value, ensure_ascii=False)

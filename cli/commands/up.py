@@ -22,6 +22,7 @@ from cli.terminal import Progress, clear_line, megabytes, show_line
 
 PORT = click.IntRange(1, 65535)
 FOLLOW_SECONDS = 0.2
+MEASURE_SECONDS = 2.0  # looking at the memory of every process costs a few milliseconds
 
 
 @click.command()
@@ -115,15 +116,18 @@ def _run_in_foreground(options: Options) -> None:
 def _follow(layout: Layout, follower: Follower, supervisor: subprocess.Popen[bytes]) -> None:
     """Show new log lines above one line of live status until the supervisor ends."""
     live = sys.stderr.isatty()
+    shown, measured = "", 0.0
     while supervisor.poll() is None:
         lines = follower.read()
         if live and lines:
             clear_line()
         for line in lines:
             click.echo(line.pretty(colour=live))
-        status = statuses.read(layout)
-        if live and status is not None:
-            show_line(_live_line(status))
+        if live and time.monotonic() - measured > MEASURE_SECONDS:
+            status = statuses.read(layout)
+            shown, measured = _live_line(status) if status else "", time.monotonic()
+        if live:
+            show_line(shown)
         with suppress(subprocess.TimeoutExpired):
             supervisor.wait(FOLLOW_SECONDS)
     if supervisor.returncode != 0:

@@ -6,6 +6,7 @@ Stdout gets the key, only when it was made just now; everything else goes to std
 import argparse
 import asyncio
 import sys
+from uuid import UUID
 
 from services.auth.local_key import ensure_local_key
 from services.kit.config import ConfigError, load
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     rotate: bool = parser.parse_args(arguments).rotate
     log.setup()  # to stderr
     try:
-        key = asyncio.run(_bootstrap(load(DatabaseSettings).dsn, rotate=rotate))
+        _, key = asyncio.run(bootstrap(load(DatabaseSettings).dsn, rotate=rotate))
     except (ConfigError, AppError, DatabaseError, OSError) as error:
         print(f"bootstrap: {error}", file=sys.stderr)
         return 1
@@ -34,9 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-async def _bootstrap(dsn: str, *, rotate: bool) -> str | None:
+async def bootstrap(dsn: str, *, rotate: bool = False) -> tuple[UUID, str | None]:
+    """Answer the id of the default organisation, and the local API key if it was made just now."""
     organization_id = await ensure_default_organization(dsn)
-    return await ensure_local_key(dsn, organization_id, rotate=rotate)
+    return organization_id, await ensure_local_key(dsn, organization_id, rotate=rotate)
 
 
 if __name__ == "__main__":

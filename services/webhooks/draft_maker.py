@@ -137,7 +137,7 @@ class DraftMaker:
 
     async def _sift(self, effect: Effect, bad: Sequence[int], error: str) -> Effect:
         """Halve `bad`, which the host refuses as a whole, until the culprits are found or the probes are spent."""
-        if len(bad) == 1 or self._probes >= MAX_PROBES:
+        if len(bad) == 1 or self._probes + 2 > MAX_PROBES:
             refused = tuple(sorted({*effect.refused, *bad}))
             await self._step("refuse")
             return await self._store.save(self._lease, replace(effect, refused=refused), error=error)

@@ -55,6 +55,15 @@ _EFFECTS = (
     "SELECT kind, state, findings, refused, pin_commit, host_id FROM webhooks.effects "
     "WHERE organization_id = $1 AND run_id = $2 ORDER BY kind"
 )
+_POSTED_REVIEWS = (
+    "SELECT DISTINCT host_id FROM webhooks.effects JOIN webhooks.publications USING (organization_id, run_id) "
+    "WHERE organization_id = $1 AND host = $2 AND repository_id = $3 AND number = $4 AND effects.state = 'POSTED'"
+)
+_FOUND_POSTED = (
+    "UPDATE webhooks.effects SET state = 'POSTED', update_time = clock_timestamp() FROM webhooks.publications "
+    "WHERE effects.organization_id = $1 AND publications.organization_id = $1 AND host = $2 AND repository_id = $3 "
+    "AND number = $4 AND effects.run_id = publications.run_id AND kind <> 'SUMMARY_EDIT' AND host_id = ANY($5)"
+)
 _PLAN = (
     "INSERT INTO webhooks.effects (organization_id, run_id, kind, findings, refused) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT (organization_id, run_id, kind) DO UPDATE SET state = 'PLANNED', findings = excluded.findings, "
@@ -155,10 +164,19 @@ class LedgerStore:
             rows = await connection.fetch(_POSTED, *lease.pull_request)
         return {row["finding"] for row in rows}
 
-    async def adopt_summary(self, lease: Lease, summary_review_id: str, digests: Collection[str]) -> None:
-        """Learn from the host what this database does not know: where the summary is, and what was posted."""
+    async def posted_reviews(self, lease: Lease) -> set[str]:
+        """Answer the ids of all reviews that the ledger knows to be visible on the pull request."""
+        async with self._database.tenant(lease.organization_id) as connection:
+            rows = await connection.fetch(_POSTED_REVIEWS, *lease.pull_request)
+        return {row["host_id"] for row in rows}
+
+    async def learn(
+        self, lease: Lease, summary_review_id: str, review_ids: Collection[str], digests: Collection[str]
+    ) -> None:
+        """Record what the host shows and the ledger missed: where the summary is, reviews of other runs, findings."""
         async with self._held(lease) as connection:
             await connection.execute(_SET_SUMMARY, *lease.pull_request, summary_review_id)
+            await connection.execute(_FOUND_POSTED, *lease.pull_request, list(review_ids))
             await connection.execute(_REMEMBER, *lease.pull_request, list(digests))
 
     async def plan(self, lease: Lease, effects: Sequence[Effect], dropped: str) -> None:

@@ -57,7 +57,7 @@ class Publishing:
         """Make all effects of the run, or raise why not now."""
         await self._step("list")
         self._reviews = await self._host.list_own_reviews(self._lease.ref)
-        await self._find_summary()
+        await self._learn()
         await self._plan()
         await self._reconcile()
         await self._remove_duplicates()
@@ -87,22 +87,24 @@ class Publishing:
     def _shown(self, kind: MarkKind) -> list[OwnReview]:
         return [review for review in self._reviews if not review.draft and review.mark and review.mark.kind is kind]
 
-    async def _find_summary(self) -> None:
-        """Know which review holds the summary: by the ledger, else by our mark, as a database may have been lost."""
-        visible = {review.id for review in self._reviews if not review.draft}
-        if self._summary_id in visible:
+    async def _learn(self) -> None:
+        """Take over from the host what the ledger does not know: a run that was fenced or a database that was lost may
+        have posted without a record. Only our own marks count."""
+        visible = [review for review in self._reviews if not review.draft]
+        summaries = self._shown(MarkKind.SUMMARY)
+        before = self._summary_id
+        if before not in {review.id for review in visible}:
+            self._summary_id = summaries[0].id if summaries else ""
+        known = await self._store.posted_reviews(self._lease)
+        ours = self._lease.run_id.hex
+        reviews = [*summaries, *self._shown(MarkKind.FINDINGS)]
+        unknown = [review.id for review in reviews if review.id not in known and run_of(review.mark) != ours]
+        if not unknown and self._summary_id == before:
             return
-        known, self._summary_id = self._summary_id, ""
-        marked = self._shown(MarkKind.SUMMARY)
-        if not marked:
-            return
-        self._summary_id = marked[0].id
-        digests: set[str] = set()
-        if not known:
-            marks = await self._host.list_posted_marks(self._lease.ref)
-            digests = {mark.key for mark in marks if mark.kind is MarkKind.FINDING}
-        await self._step("adopt summary")
-        await self._store.adopt_summary(self._lease, self._summary_id, digests)
+        marks = await self._host.list_posted_marks(self._lease.ref) if unknown else []
+        digests = {mark.key for mark in marks if mark.kind is MarkKind.FINDING}
+        await self._step("learn")
+        await self._store.learn(self._lease, self._summary_id, unknown, digests)
 
     async def _plan(self) -> None:
         """Decide which effects there are; again only while nothing is visible and the host differs from the plan."""

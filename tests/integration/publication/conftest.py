@@ -1,0 +1,30 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from emulators.github import GitHubEmulator
+from services.kit.postgres.pool import Database
+from tests.contract.hosts.github import repository
+from tests.integration.publication.world import TOKEN, World
+from tests.support import postgres
+
+
+@pytest.fixture(scope="session")
+def reviewed_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return repository.small(tmp_path_factory.mktemp("reviewed") / "repository").path
+
+
+@pytest.fixture
+async def world(database: postgres.Database, reviewed_repository: Path) -> AsyncIterator[World]:
+    """A pull request opened at topic-1; at the end no request may have broken the host's description."""
+    pool = Database(database.app_dsn, "webhooks")
+    await pool.open()
+    owner = await asyncpg.connect(database.owner_dsn)
+    async with GitHubEmulator(reviewed_repository, "acme", "shop", TOKEN) as emulator:
+        await emulator.open_pull(head="topic-1", base="main")
+        yield World(emulator, pool, owner)
+        emulator.check()
+    await owner.close()
+    await pool.close()

@@ -1,0 +1,138 @@
+"""A pull request on the strict emulator, a real ledger, and runs that publish to it, crash and come back."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import asyncpg
+
+from emulators.github import GitHubEmulator
+from emulators.github.model import Review
+from services.kit.postgres.pool import Database
+from services.webhooks.hosts.base import PullRequestRef, StaticToken
+from services.webhooks.hosts.github.client import Client
+from services.webhooks.hosts.github.reviews import GitHub
+from services.webhooks.hosts.marker import Marker
+from services.webhooks.ledger_store import LedgerStore
+from services.webhooks.publication_texts import Finding
+from services.webhooks.publications import Outcome, Publications, PublishRequest, PublishResult
+
+TOKEN = "ghs_123_token-of-the-tests"
+REF = PullRequestRef("github", "", "4711", "acme/shop", 1)
+Steps = Callable[[str], Awaitable[None]]
+
+
+class Crash(BaseException):
+    """The process is gone: nothing that it still wanted to do is done."""
+
+
+@dataclass
+class CrashAt:
+    """Crashes at the step of that number, and stays crashed; without a number it only takes down the steps."""
+
+    number: int | None = None
+    names: list[str] = field(default_factory=list)
+
+    async def __call__(self, name: str) -> None:
+        self.names.append(name)
+        if self.number is not None and len(self.names) > self.number:
+            raise Crash(name)
+
+
+@dataclass
+class At:
+    """Does something right before the first step of that name."""
+
+    name: str
+    act: Callable[[], Awaitable[None]]
+    done: bool = False
+
+    async def __call__(self, name: str) -> None:
+        if name == self.name and not self.done:
+            self.done = True
+            await self.act()
+
+
+async def go_on(name: str) -> None:
+    """Nothing happens."""
+
+
+def finding(name: str, line: int, *, path: str = "wide.py", start: int | None = None) -> Finding:
+    return Finding(name, path, False, start or line, line, f"Finding {name}: see line {line}.")
+
+
+@dataclass
+class World:
+    """All of it; each call of `publish` uses fresh objects, as a new process would."""
+
+    emulator: GitHubEmulator
+    database: Database
+    owner: asyncpg.Connection
+    organization_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    seconds: float = 5.0
+
+    def run(self, head_sha: str, epoch: int, *findings: Finding, summary: str = "") -> PublishRequest:
+        """A run of the pull request's head at that epoch."""
+        run_id = uuid.uuid4()
+        text = summary or f"## Summary of {head_sha[:7]}\n\n{len(findings)} findings."
+        return PublishRequest(self.organization_id, REF, run_id, epoch, head_sha, "main", text, findings)
+
+    def host(self, keys: tuple[bytes, ...] = (b"k" * 32,)) -> GitHub:
+        return GitHub(Client(StaticToken(TOKEN), self.emulator.url, seconds=self.seconds), Marker(keys))
+
+    async def publish(self, request: PublishRequest, steps: Steps = go_on) -> PublishResult:
+        host = self.host()
+        try:
+            return await Publications(LedgerStore(self.database), steps=steps).publish(host, request)
+        finally:
+            await host.close()
+
+    async def crash(self, request: PublishRequest, number: int) -> bool:
+        """Publish in a process that dies at that step; whether it came that far. Then its lease runs out."""
+        try:
+            await self.publish(request, CrashAt(number))
+        except Crash:
+            await self.expire_leases()
+            return True
+        return False
+
+    async def expire_leases(self) -> None:
+        """Let the time of a lease pass."""
+        await self.owner.execute(
+            "UPDATE webhooks.publication_fences SET lease_expire_time = clock_timestamp() - interval '1 second' "
+            "WHERE lease_token IS NOT NULL"
+        )
+
+    async def settle(self, request: PublishRequest, calls: int = 12) -> PublishResult:
+        """Call as often as the caller would, until it is no longer PENDING; AssertionError if it never ends."""
+        for _ in range(calls):
+            result = await self.publish(request)
+            if result.outcome is not Outcome.PENDING:
+                return result
+            assert result.retry_time is not None and result.reason
+        raise AssertionError(f"still pending after {calls} calls: {result}")
+
+    def next(self, request: PublishRequest) -> PublishRequest:
+        """The same run under a newer claim."""
+        return replace(request, epoch=request.epoch + 1)
+
+    @property
+    def shown(self) -> list[Review]:
+        return self.emulator.reviews(1)
+
+    @property
+    def comments(self) -> list[str]:
+        """The visible inline comments, by the name of their finding."""
+        hidden = {review.id for review in self.emulator.reviews(1, pending=True)}
+        visible = [c for c in self.emulator.review_comments(1) if c.review_id not in hidden]
+        return sorted(comment.body.split(":")[0].removeprefix("Finding ") for comment in visible)
+
+    async def effects(self, request: PublishRequest) -> dict[str, str]:
+        rows = await self.owner.fetch("SELECT kind, state FROM webhooks.effects WHERE run_id = $1", request.run_id)
+        return {row["kind"]: row["state"] for row in rows}
+
+    async def forget(self) -> None:
+        """Lose the database of this service."""
+        await self.owner.execute(
+            "TRUNCATE webhooks.posted_findings, webhooks.effects, webhooks.publications, webhooks.publication_fences"
+        )

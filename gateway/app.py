@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from gateway.config import GatewayConfig
 from gateway.documentation import documentation_routes
@@ -115,7 +116,9 @@ async def run(config: GatewayConfig, stopping: asyncio.Event) -> None:
 
 
 def _application(routes: Sequence[Route]) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # The envelope makes the span. FastAPI's own would be a second one beside it, with the query string in it.
+    silent: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=silent)
     app.router.routes.append(RouteTable(routes))
     app.add_middleware(Envelope)
     return app

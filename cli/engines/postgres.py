@@ -22,7 +22,7 @@ from cli.engines.accounts import (
     unprivileged,
     version_seen_by,
 )
-from cli.engines.spawn import Command, run, spawn
+from cli.engines.spawn import Account, Command, run, spawn
 
 MAJOR = "18"
 SUPERUSER = "postgres"
@@ -109,6 +109,7 @@ class PostgresEngine:
 
         Raises EngineError when another process owns the directory or its major version differs.
         """
+        self._keep_owner()
         self._binaries = self._find_binaries()
         self.home.mkdir(parents=True, exist_ok=True)
         self._take_lock()
@@ -214,6 +215,23 @@ class PostgresEngine:
             raise EngineError(f"{binary} does not run here; set DATABASE_URL to a Postgres you run")
         self.version = version
         return binary.parent
+
+    def _keep_owner(self) -> None:
+        """Run as whoever owns an existing data directory: as root it may be another user than would be chosen today."""
+        try:
+            owner = (self.data / "PG_VERSION").stat()
+        except FileNotFoundError:
+            return
+        except PermissionError as error:
+            raise EngineError(
+                f"{self.data} belongs to another user; run as that one, or set LINTEL_STATE_DIR"
+            ) from error
+        if self._account is None and owner.st_uid != os.geteuid():
+            raise EngineError(
+                f"{self.data} belongs to user id {owner.st_uid}; run as that one, or set LINTEL_STATE_DIR"
+            )
+        if self._account is not None and owner.st_uid not in (0, self._account.uid):
+            self._account = Account(f"user id {owner.st_uid}", owner.st_uid, owner.st_gid)
 
     def _take_lock(self) -> None:
         if self._lock_fd is not None:

@@ -1,7 +1,6 @@
 """The supervisor's own log: JSON lines of the same shape as the application's."""
 
 import json
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from cli.supervisor.logfile import RotatingLog
 
 
 class Journal:
-    """Writes one JSON object a line; what can't be written (a full disk) goes to stderr and stops nothing."""
+    """Writes one JSON object a line."""
 
     def __init__(self, path: Path) -> None:
         self._log = RotatingLog(path)
@@ -19,7 +18,4 @@ class Journal:
         """Append one line."""
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         line = json.dumps({"event": event, "level": level, "timestamp": now, "logger": "supervisor", **fields})
-        try:
-            self._log.write(line.encode() + b"\n")
-        except OSError as error:
-            sys.stderr.write(f"{line}\nsupervisor log: {error}\n")
+        self._log.write(line.encode() + b"\n")

@@ -9,17 +9,25 @@ KEPT = 3
 class RotatingLog:
     """Appends bytes to `path`; at MAX_BYTES the file becomes `path.1`, the older ones move up, the oldest goes.
 
-    Rotation happens between lines only, so no line is torn in two.
+    Rotation happens between lines only, so no line is torn in two. What the disk does not take is dropped and counted
+    in `lost_bytes`: a full disk must not stop the system.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
         self.path = path
         self._max_bytes = max_bytes
-        self._file = path.open("ab")
-        self._size = self._file.tell()
+        self.lost_bytes = 0
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
 
     def write(self, data: bytes) -> None:
-        """Append the data, rotating first at a line end when the file is full."""
+        """Append the data, rotating first at a line end when the file is full; never raises OSError."""
+        try:
+            self._write(data)
+        except OSError:
+            self.lost_bytes += len(data)
+
+    def _write(self, data: bytes) -> None:
         if self._size >= self._max_bytes:
             head, newline, rest = data.partition(b"\n")
             if newline:
@@ -39,9 +47,9 @@ class RotatingLog:
         self._file.close()
 
     def _append(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
-        self._size += len(data)
+        written = self._file.write(data)
+        self._size += written
+        self.lost_bytes += len(data) - written
 
     def _rotate(self) -> None:
         self._file.close()
@@ -50,5 +58,5 @@ class RotatingLog:
             newer = self.path.with_name(f"{self.path.name}.{number - 1}") if number > 1 else self.path
             if newer.exists():
                 newer.replace(older)
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)
         self._size = 0

@@ -266,7 +266,12 @@ class Supervisor:
 
     def _write(self) -> None:
         self._status.children = [child.status for child in self._children()]
-        statuses.write(self._layout, self._status)
+        try:
+            statuses.write(self._layout, self._status)
+        except OSError as error:
+            if self._status.phase == "starting":
+                raise
+            self._say("error", "the status file can't be written", reason=str(error))  # and the system goes on
 
     def _say(self, level: str, event: str, **fields: object) -> None:
         if self._journal is not None:

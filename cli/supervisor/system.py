@@ -133,6 +133,7 @@ class System:
         environment = application_environment(
             self._environment, self.layout.state, self.sockets, self.ports, direct=self.direct, dsn=dsn
         )
+        environment.pop("LINTEL_MIGRATIONS_URL", None)  # the owner's rights are for the migrations alone
         if name == "migrations" and self.engine is not None:
             environment["LINTEL_MIGRATIONS_URL"] = self.engine.dsn(DATABASE)
         command = Command(

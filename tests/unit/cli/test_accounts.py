@@ -71,6 +71,22 @@ def test_the_engine_is_copied_once_to_where_its_user_can_read_it(
 
 
 @as_root
+def test_existing_data_keeps_its_user(tmp_path: Path) -> None:
+    engine = PostgresEngine(tmp_path / "home")
+    engine.start()
+    engine.stop()
+    stranger = 54321
+    for path in [engine.data, *engine.data.rglob("*")]:
+        os.chown(path, stranger, stranger)
+    again = PostgresEngine(tmp_path / "home")
+    again.start()
+    try:
+        assert Path(f"/proc/{again.pid}").stat().st_uid == stranger
+    finally:
+        again.stop()
+
+
+@as_root
 def test_who_may_enter_is_read_from_the_permission_bits(tmp_path: Path) -> None:
     account = unprivileged()
     assert account

@@ -1,5 +1,6 @@
 """The launcher with a stand-in clone whose lock files need nothing from an index."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -109,6 +110,10 @@ def test_the_directory_one_stands_in_is_not_imported_from(clone: Clone, tmp_path
         text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_can_be_parsed_by_pythons_that_are_too_old() -> None:
+    ast.parse((ROOT / "lintel").read_text(), feature_version=(3, 4))
 
 
 def test_an_old_python_is_told_what_is_needed(tmp_path: Path) -> None:

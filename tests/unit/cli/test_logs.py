@@ -29,6 +29,14 @@ def test_rotation_keeps_whole_lines_and_a_bounded_number_of_files(tmp_path: Path
     assert tail(tmp_path / "x.log", 15) == lines[-15:]
 
 
+def test_a_full_disk_drops_lines_and_raises_nothing() -> None:
+    log = RotatingLog(Path("/dev/full"))
+    log.write(b"lost\n")
+    log.write(b"lost too\n")
+    log.close()
+    assert log.lost_bytes == len(b"lost\nlost too\n")
+
+
 def test_every_format_is_read() -> None:
     ours = parse(
         "application",

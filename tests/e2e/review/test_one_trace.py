@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from emulators.github import GitHubEmulator, deliver
 from services.kit.telemetry import trace
-from tests.support.mesh import SECRET, TOKEN, Repository, running_system
+from tests.support.system import SECRET, TOKEN, Repository, running_system
 from tests.support.postgres import Database
 
 STATIONS = (

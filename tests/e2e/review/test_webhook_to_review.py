@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from emulators.github import GitHubEmulator, deliver, make_delivery
-from tests.support.mesh import SECRET, TOKEN, Repository, System, running_system, until
+from tests.support.system import SECRET, TOKEN, Repository, System, running_system, until
 from tests.support.postgres import Database
 
 CLEAN = "def add(a, b):\n    return a + b\n"

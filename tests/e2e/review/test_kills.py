@@ -1,0 +1,102 @@
+"""`kill -9` of each process while a review is on its way: at rest there is exactly one review, and nothing is lost."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from cli.embedded import Embedded
+from emulators.github import GitHubEmulator, deliver
+from tests.e2e.review.test_webhook_to_review import BAD
+from tests.support.system import SECRET, TOKEN, Repository, until
+
+# Where the code host holds the review up, so that the kill meets it there: (operation, before or after its effect).
+MOMENTS = {
+    "while reading": ("pulls/list-files", "before"),
+    "while the draft is made": ("pulls/create-review", "after"),
+    "while the draft is submitted": ("pulls/submit-review", "after"),
+}
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Embedded, GitHubEmulator, Repository]]:
+    repository = Repository(tmp_path_factory.mktemp("repository"))
+    repository.commit({"app.py": "x = 1\n"}, "start")
+    async with GitHubEmulator(repository.path, "acme", "shop", TOKEN) as emulator:
+        environment = {"GITHUB_TOKEN": TOKEN, "LINTEL_GITHUB_API_URL": emulator.url, "GITHUB_WEBHOOK_SECRET": SECRET}
+        system = Embedded(tmp_path_factory.mktemp("state"), env=environment)
+        await asyncio.to_thread(system.__enter__)
+        try:
+            yield system, emulator, repository
+        finally:
+            await asyncio.to_thread(system.__exit__, None, None, None)
+
+
+@pytest.mark.parametrize("victim", ["application", "postgres", "envoy"])
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_one_review_whatever_is_killed(
+    world: tuple[Embedded, GitHubEmulator, Repository], victim: str, moment: str
+) -> None:
+    system, emulator, repository = world
+    base = repository.git("rev-parse", "HEAD")
+    head = repository.commit({f"{victim}-{moment.replace(' ', '-')}.py": BAD})
+    pull = await emulator.open_pull(head=head, base=base)
+    operation, when = MOMENTS[moment]
+    hold = emulator.fail(operation, action="stall", when="after" if when == "after" else "before")
+    answer = await deliver(
+        f"{system.webhooks_url}/github/webhook", emulator.webhook("opened", pull.number, secret=SECRET)
+    )
+    assert answer.status == 202
+    await asyncio.wait_for(hold.reached.wait(), 30)
+    restarts = await kill(system, victim)
+    hold.release()
+    await until(lambda: is_back(system, victim, restarts))
+    await until(lambda: is_published(system, pull.number), seconds=90)
+    assert len(emulator.reviews(pull.number)) == 1
+    assert emulator.reviews(pull.number, pending=True) == []
+    assert [c.path for c in emulator.review_comments(pull.number)] == [f"{victim}-{moment.replace(' ', '-')}.py"]
+
+
+async def kill(system: Embedded, victim: str) -> int:
+    child = next(c for c in system.status.children if c.name == victim)
+    assert child.pid
+    os.kill(child.pid, signal.SIGKILL)
+    return child.restarts
+
+
+async def is_back(system: Embedded, victim: str, restarts: int) -> bool:
+    child = next(c for c in system.status.children if c.name == victim)
+    return child.restarts > restarts and child.state == "running"
+
+
+async def is_published(system: Embedded, number: int) -> bool:
+    """Whether the review is published; lets time pass quickly for leases of the dead and for retries."""
+    dsn = system.status.postgres_dsn
+    assert dsn
+    try:
+        connection = await asyncpg.connect(dsn, timeout=2)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return False  # Postgres is on its way back
+    try:
+        await connection.execute(
+            "UPDATE review.runs SET lease_expire_time = clock_timestamp() WHERE state = 'RUNNING' AND claim_time < "
+            "clock_timestamp() - interval '3 seconds'"
+        )
+        await connection.execute("UPDATE review.runs SET available_at = clock_timestamp() WHERE state = 'QUEUED'")
+        await connection.execute(
+            "UPDATE webhooks.publication_fences SET lease_expire_time = clock_timestamp() "
+            "WHERE lease_token IS NOT NULL AND update_time < clock_timestamp() - interval '3 seconds'"
+        )
+        found = await connection.fetchval(
+            "SELECT r.state FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+            "WHERE p.number = $1 ORDER BY r.id DESC LIMIT 1",
+            number,
+        )
+        return bool(found == "PUBLISHED")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+    finally:
+        connection.terminate()

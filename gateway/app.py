@@ -62,7 +62,7 @@ class Running:
 
 @asynccontextmanager
 async def running(config: GatewayConfig) -> AsyncIterator[Running]:
-    """Serve the edge while entered. Raises OSError or RuntimeError if an address is taken."""
+    """Serve the edge while entered. Raises OSError if an address is taken."""
     async with AsyncExitStack() as stack:
         mesh = await stack.enter_async_context(Mesh(config.run_dir))
         edge = build(config, mesh)
@@ -74,7 +74,9 @@ async def running(config: GatewayConfig) -> AsyncIterator[Running]:
                     f"unix:{path}", mesh, edge.monitor, with_proxy=False, with_reflection=not config.is_production
                 )
             )
-            await stack.enter_async_context(serving(edge.api, [unix_listener(config.run_dir / HTTP_SOCKET)]))
+            await stack.enter_async_context(
+                serving(edge.api, [unix_listener(config.run_dir / HTTP_SOCKET)], is_exposed=False)
+            )
             yield Running()
             return
         yield await _listen_directly(stack, config, mesh, edge)
@@ -95,9 +97,9 @@ async def _listen_directly(stack: AsyncExitStack, config: GatewayConfig, mesh: M
     listeners = [tcp_listener(address, config.port)]
     if config.legacy_port is not None:
         listeners += _if_free(address, config.legacy_port)
-    await stack.enter_async_context(serving(edge.api, listeners))
+    await stack.enter_async_context(serving(edge.api, listeners, is_exposed=True))
     webhooks = tcp_listener(address, config.webhooks_port)
-    await stack.enter_async_context(serving(edge.webhooks, [webhooks]))
+    await stack.enter_async_context(serving(edge.webhooks, [webhooks], is_exposed=True))
     return Running(listeners[0].getsockname()[1], webhooks.getsockname()[1], grpc_port)
 
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 BACKLOG = 1024
 IDLE_SECONDS = 75  # longer than the proxy keeps an idle connection, so that the proxy is who closes it
 DRAIN_SECONDS = 8
+MAX_HEAD = 32 * 1024  # bytes of request line and headers, the same as Envoy's limit
 
 
 class _Server(uvicorn.Server):
@@ -71,12 +72,17 @@ def tcp_listener(address: str, port: int) -> socket.socket:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listeners: Sequence[socket.socket]) -> AsyncIterator[None]:
-    """Serve while entered; at the end the requests inside get some seconds, then the sockets are closed."""
+async def serving(app: ASGIApp, listeners: Sequence[socket.socket], *, is_exposed: bool) -> AsyncIterator[None]:
+    """Serve while entered; at the end the requests inside get some seconds, then the sockets are closed.
+
+    Where strangers reach us without a proxy, h11 parses: it bounds the size of the head; httptools, the faster one,
+    does not.
+    """
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http="h11" if is_exposed else "httptools",
+        h11_max_incomplete_event_size=MAX_HEAD,
         ws="none",
         lifespan="off",
         interface="asgi3",

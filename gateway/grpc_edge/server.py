@@ -1,5 +1,6 @@
 """The gRPC server of the edge: health, reflection, and (without Envoy) the proxy to the roles."""
 
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,7 +23,7 @@ REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"  # the same messages under
 async def grpc_edge(
     address: str, mesh: Mesh, monitor: Monitor, *, with_proxy: bool, with_reflection: bool
 ) -> AsyncIterator[int]:
-    """Serve at an address; gives the port (1 for a unix socket). Raises RuntimeError if the address is taken."""
+    """Serve at an address; gives the port (1 for a unix socket). Raises OSError if the address is taken."""
     server = grpc.aio.server(options=options.SERVER)
     state = EdgeHealth(monitor)
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
@@ -30,7 +31,10 @@ async def grpc_edge(
         _add_reflection(server)
     if with_proxy:
         server.add_generic_rpc_handlers((Proxy(mesh),))
-    port = server.add_insecure_port(address)
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        raise OSError(errno.EADDRINUSE, f"gRPC cannot listen, the address is in use: {address}") from None
     await server.start()
     try:
         yield port

@@ -15,7 +15,8 @@ from services.kit.errors import Reason
 
 _DESCRIPTION = (
     "Send `Authorization: Bearer` with an access token or an API key. Errors are `application/problem+json`; `reason` "
-    "is stable, the texts are for people. The same operations are there over gRPC."
+    "is stable, the texts are for people. The same operations are there over gRPC. "
+    "`X-Request-Timeout` (seconds) shortens the time a call may take."
 )
 
 
@@ -68,8 +69,6 @@ def _operation(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         schema = schemas.reference(target, is_request=True, skip=skip)
         needed = "required" in schemas.components.get(schema.get("$ref", "").rpartition("/")[2], {})
         operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
-    if rule.verb == "POST":
-        operation["parameters"].append(_IDEMPOTENCY_KEY)
     return operation
 
 
@@ -108,12 +107,3 @@ def _version() -> str:
         return metadata.version("lintel")
     except metadata.PackageNotFoundError:  # run from a checkout
         return "0.1.0"
-
-
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key within 24 hours is the same request.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,21 @@ async def test_a_taken_port_is_an_error(direct: Running, upstream: Upstream) -> 
     with pytest.raises(OSError, match="in use"):
         async with running(config(upstream.run_dir, API_PORT=direct.port)):
             pass
+
+
+async def test_a_taken_grpc_port_is_an_error(direct: Running, upstream: Upstream) -> None:
+    with pytest.raises(OSError, match="in use"):
+        async with running(config(upstream.run_dir, LINTEL_GRPC_PORT=direct.grpc_port)):
+            pass
+
+
+async def test_a_head_without_end_is_cut_off(direct: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", direct.port)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx-filler: " + b"x" * 100_000)
+    assert b" 400 " in (await reader.readline())
+    writer.close()
+    with suppress(ConnectionResetError):
+        await writer.wait_closed()
 
 
 async def test_unary_calls_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:

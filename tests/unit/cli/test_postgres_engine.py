@@ -9,7 +9,8 @@ import pytest
 
 from cli.engines import processes
 from cli.engines.accounts import EngineError
-from cli.engines.postgres import SOCKET_NAME, PostgresEngine
+from cli.engines.postgres import PostgresEngine
+from cli.engines.postgres_socket import SOCKET_NAME
 from tests.support.postgres import Database
 
 
@@ -90,6 +91,7 @@ def test_two_owners_of_one_directory_are_refused(tmp_path: Path) -> None:
     try:
         with pytest.raises(EngineError, match="another process runs the Postgres"):
             PostgresEngine(tmp_path / "home").start()
+        assert engine.is_ready()
     finally:
         engine.stop()
 
@@ -101,8 +103,17 @@ def test_a_directory_of_another_major_version_is_refused(tmp_path: Path) -> None
         PostgresEngine(tmp_path).start()
 
 
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "theirs").write_text("kept")
+    with pytest.raises(EngineError, match="is not empty and no Postgres cluster"):
+        PostgresEngine(tmp_path).start()
+    assert (tmp_path / "data" / "theirs").read_text() == "kept"
+
+
 async def test_a_half_made_directory_is_made_again(tmp_path: Path) -> None:
-    (tmp_path / "data" / "base").mkdir(parents=True)
+    (tmp_path / "data.new" / "base").mkdir(parents=True)
+    (tmp_path / "data.new" / "PG_VERSION").write_text("18\n")  # initdb writes it long before it is done
     engine = PostgresEngine(tmp_path)
     engine.start()
     try:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from gateway import problems
-from gateway.mesh import Mesh
+from gateway.mesh import WORKERS, Mesh
 from gateway.public import PUBLIC_SERVICES, ROLES
 from gateway.routing import Route
 
@@ -25,7 +25,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("auth", "orgs", "webhooks", "review"),
     "mongodb": ("review",),
     "broker": ("webhooks", "review"),
-    "worker": ("webhooks", "review"),
     "llm": ("llm_gateway",),
 }
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -57,6 +56,7 @@ class Monitor:
             questions = [(role, "") for role in ROLES]
             questions += [(s.role, s.name) for s in PUBLIC_SERVICES]
             questions += [(role, part) for part, roles in PARTS.items() for role in roles]
+            questions += [(role, "") for role in WORKERS]
             answers = await asyncio.gather(*(self._ask(role, service) for role, service in questions))
             self._states = dict(zip(questions, answers, strict=True))
             self._until = self._clock() + CACHE_SECONDS
@@ -75,12 +75,17 @@ class Monitor:
         found = {self._states.get((role, part), State.DOWN) for role in PARTS[part]}
         return next((s for s in (State.DOWN, State.UP) if s in found), State.DISABLED)
 
+    def workers(self) -> State:
+        """Answer whether every worker serves; what is taken in is not reviewed without them."""
+        return State.UP if all(self.role(role) is State.UP for role in WORKERS) else State.DOWN
+
     def is_ready(self) -> bool:
         """Tell whether every role serves."""
         return all(self.role(role) is State.UP for role in ROLES)
 
     async def _ask(self, role: str, service: str) -> State:
-        call: Any = self._mesh.public(role).unary_unary(
+        channel = self._mesh.internal(role) if role in WORKERS else self._mesh.public(role)
+        call: Any = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
@@ -112,7 +117,8 @@ class HealthReport:
     async def overall(self, _: Request) -> ASGIApp:
         """Answer the whole report; 503 when a configured part is down, or a role."""
         await self._monitor.refresh()
-        postgres, mongodb, broker, worker, llm = (self._monitor.part(part) for part in PARTS)
+        postgres, mongodb, broker, llm = (self._monitor.part(part) for part in PARTS)
+        worker = self._monitor.workers()
         database = State.DOWN if State.DOWN in (postgres, mongodb) else State.UP
         application = State.UP if self._monitor.is_ready() else State.DOWN
         healthy = State.DOWN not in (application, database, broker, worker, llm)

@@ -9,41 +9,38 @@ from gateway.public import ROLES
 from services.kit.rpc.channel import open_channel
 
 CALLER = "gateway"
+INGEST_ROLE = "webhooks"
+WORKERS = ("webhooks_worker", "review_worker")
 
 
 class Mesh:
-    """One channel per socket, opened on entering (needs a running loop) and closed on leaving."""
+    """Channels by role, opened on entering (needs a running loop) and closed on leaving; they connect on first use."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
         self._public: dict[str, grpc.aio.Channel] = {}
-        self._webhooks: grpc.aio.Channel | None = None
+        self._internal: dict[str, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> "Mesh":
-        """Open the channels; they connect on first use."""
-        self._public = {role: open_channel(f"unix:{self.public_socket(role)}", CALLER) for role in ROLES}
-        self._webhooks = open_channel(f"unix:{self._run_dir / 'webhooks.sock'}", CALLER)
+        """Open the channels."""
+        self._public = {role: self._open(f"{role}.public.sock") for role in ROLES}
+        self._internal = {role: self._open(f"{role}.sock") for role in (INGEST_ROLE, *WORKERS)}
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the channels; calls under way are cancelled."""
-        for channel in (*self._public.values(), self._webhooks):
-            if channel is not None:
-                await channel.close()
-
-    def public_socket(self, role: str) -> Path:
-        """Answer where a role serves its public services."""
-        return self._run_dir / f"{role}.public.sock"
+        for channel in (*self._public.values(), *self._internal.values()):
+            await channel.close()
 
     def public(self, role: str) -> grpc.aio.Channel:
         """Answer the channel to the public services of a role."""
         return self._public[role]
 
-    @property
-    def webhooks(self) -> grpc.aio.Channel:
-        """The channel to the internal services of the webhooks role."""
-        if self._webhooks is None:
-            raise RuntimeError("the mesh is not open")
-        return self._webhooks
+    def internal(self, role: str) -> grpc.aio.Channel:
+        """Answer the channel to the internal listener of the webhooks role or of a worker."""
+        return self._internal[role]
+
+    def _open(self, socket: str) -> grpc.aio.Channel:
+        return open_channel(f"unix:{self._run_dir / socket}", CALLER)

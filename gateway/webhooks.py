@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from gateway import problems
 from gateway.bodies import check_encoding, declares_more, is_json, read_body
 from gateway.config import MAX_WEBHOOK_BODY
-from gateway.mesh import Mesh
+from gateway.mesh import INGEST_ROLE, Mesh
 from gateway.routing import Route
 from gateway.transcode.names import names_by_number
 from services.kit.errors import AppError, Reason
@@ -153,7 +153,7 @@ class WebhookIntake:
             raise AppError(Reason.UNSUPPORTED_MEDIA_TYPE, "Choose application/json as the webhook's content type.")
 
     async def _ingest(self, message: pb.IngestRequest) -> pb.IngestResponse:
-        call: Any = self._mesh.webhooks.unary_unary(
+        call: Any = self._mesh.internal(INGEST_ROLE).unary_unary(
             _METHOD,
             request_serializer=pb.IngestRequest.SerializeToString,
             response_deserializer=pb.IngestResponse.FromString,

@@ -29,7 +29,6 @@ async def rest(upstream: Upstream) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_a_well_system(rest: httpx2.AsyncClient, upstream: Upstream) -> None:
     for role in ("auth", "review"):
         await upstream.servers[role].set_serving(True, "postgres")
-    await upstream.servers["review"].set_serving(True, "worker")
     answer = await rest.get("/health", headers={"authorization": ""})
     assert answer.status_code == 200, answer.text
     report = answer.json()
@@ -67,6 +66,16 @@ async def test_a_role_that_does_not_serve(rest: httpx2.AsyncClient, upstream: Up
         assert (await rest.get("/health/live")).json() == {"status": "ok"}
     finally:
         await upstream.servers["orgs"].set_serving(True)
+
+
+async def test_a_worker_that_does_not_serve(rest: httpx2.AsyncClient, upstream: Upstream) -> None:
+    await upstream.servers["review_worker"].set_serving(False)
+    try:
+        answer = await rest.get("/health")
+        assert (answer.status_code, answer.json()["details"]["worker"]) == (503, {"status": "down"})
+        assert (await rest.get("/health/ready")).status_code == 200
+    finally:
+        await upstream.servers["review_worker"].set_serving(True)
 
 
 async def test_no_role_at_all(upstream: Upstream) -> None:

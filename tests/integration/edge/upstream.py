@@ -208,6 +208,9 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
         policy = {method: internal("gateway") for method in methods([descriptor])}
         registered = Registered(add, _Ingest(script), descriptor)
         await _start(stack, RpcServer("webhooks", f"unix:{run_dir / 'webhooks.sock'}", [registered], policy))
+        for role in ("webhooks_worker", "review_worker"):
+            upstream.servers[role] = RpcServer(role, f"unix:{run_dir / role}.sock", [], {})
+            await _start(stack, upstream.servers[role])
         yield upstream
 
 

@@ -100,12 +100,25 @@ class Worker:
         except LeaseLostError:
             _logger.warning("lease lost")
         except AppError as error:
-            _logger.warning("run left to the rescuer", reason=error.reason.value, message=error.message)
+            # Not the run's fault: the database did not answer when the run was to be moved.
+            await self._put_back(run, "release", error.message or error.reason.value, timedelta(seconds=1))
         except Exception as error:
             _logger.exception("run failed")
-            with contextlib.suppress(LeaseLostError, AppError):
-                delay = timedelta(seconds=min(2**run.errors, 60))
-                await self._runs.put_back(run, "errors", f"internal error ({type(error).__name__})", delay)
+            delay = timedelta(seconds=min(2**run.errors, 60))
+            await self._put_back(run, "errors", f"internal error ({type(error).__name__})", delay)
+
+    async def _put_back(self, run: Run, kind: str, reason: str, delay: timedelta) -> None:
+        """Put a run back, trying for as long as its lease surely lasts; after that a rescuer does it."""
+        for _ in range(int(_MARGIN.total_seconds()) * 2):
+            try:
+                await self._runs.put_back(run, kind, reason, delay)
+            except LeaseLostError:
+                return
+            except AppError:
+                await asyncio.sleep(1)
+            else:
+                return
+        _logger.warning("run left to the rescuer", reason=reason)
 
     async def _keep(self, run: Run, claimed_at: float) -> RunState | None:
         """Send heartbeats; returns what the run shall become when it shall stop, None when the lease cannot be held."""

@@ -121,6 +121,13 @@ _UNBUFFERED = {
     "envoy.filters.http.buffer": {"@type": f"{_EXTENSION}.filters.http.buffer.v3.BufferPerRoute", "disabled": True}
 }
 
+_UNLIMITED = {
+    "envoy.filters.http.local_ratelimit": {
+        "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
+        "disabled": True,
+    }
+}
+
 
 def _method(verb: str) -> Part:
     return {"name": ":method", "string_match": {"exact": verb}}
@@ -137,11 +144,12 @@ def _grpc(service: str, cluster: str) -> Part:
 
 def _webhooks() -> Part:
     # Not buffered here: the gateway counts the bytes of all requests against one budget, and the bytes of one against
-    # the limit, while they come in.
+    # the limit, while they come in. Nor limited in rate: all deliveries of a host come from a few addresses, and not
+    # every host sends again what was refused.
     return {
         "match": {"safe_regex": {"regex": WEBHOOK_PATH}},
         "route": {"cluster": "gateway_webhooks", "timeout": "10s"},
-        "typed_per_filter_config": _UNBUFFERED,
+        "typed_per_filter_config": _UNBUFFERED | _UNLIMITED,
     }
 
 

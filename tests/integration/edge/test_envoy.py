@@ -244,6 +244,8 @@ async def test_envoy_s_own_503_and_429_are_problems(alone: str) -> None:
         answers = [await client.post("/auth/api-keys", json={}) for _ in range(4)]
         check_problem(answers[-1], 429, "OVERLOADED")
         assert answers[-1].headers["retry-after"] == "1"
+        answers = [await client.post("/github/webhook", json={}) for _ in range(4)]
+        assert {answer.status_code for answer in answers} == {503}  # no host is told to come back later for its rate
 
 
 async def test_a_role_that_is_gone_is_unavailable(alone: str) -> None:

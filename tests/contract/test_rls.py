@@ -137,7 +137,7 @@ async def test_a_queue_sees_the_queue_tables_only(
 
 
 async def fill(owner: "asyncpg.Connection[asyncpg.Record]", organization: UUID) -> None:
-    """One row of an organisation in every table, whatever its columns: foreign keys and checks are put out of the way."""
+    """One row of an organisation in every table, whatever its columns: foreign keys and checks are out of the way."""
     await owner.execute("SET session_replication_role = replica")
     for row in await owner.fetch(CHECKS):
         await owner.execute(f"ALTER TABLE {row['at']} DROP CONSTRAINT {row['conname']}")

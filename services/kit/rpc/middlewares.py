@@ -118,7 +118,7 @@ def authenticate(resolve: Authenticator) -> Middleware:
 
     async def middleware(call: Call, proceed: Next) -> None:
         set_principal(None)
-        scheme, _, credential = call.metadata.get("authorization", "").partition(" ")
+        scheme, _, credential = call.metadata.get("authorization", "").strip().partition(" ")
         if credential and not call.rule.is_open:
             if scheme.lower() != "bearer":
                 raise AppError(Reason.UNAUTHENTICATED, "Only `Authorization: Bearer …` is accepted.")

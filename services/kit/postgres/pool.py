@@ -124,11 +124,18 @@ class Database:
         except _LOST as error:
             raise _unavailable(error) from None
         except (OSError, asyncpg.InterfaceError) as error:
-            if connection.is_closed():
+            if _is_gone(connection):
                 raise _unavailable(error) from None
             raise  # a fault of ours, such as an argument of the wrong type: trying again would not help
         finally:
             await self._pool.release(connection)
+
+
+def _is_gone(connection: Connection) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:  # the pool has taken it back, as it does when a connection ends
+        return True
 
 
 def _unavailable(error: Exception) -> AppError:

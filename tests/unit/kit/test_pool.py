@@ -1,0 +1,118 @@
+"""The pool on a real database: what is a lost database and what a fault of ours, and how it comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from services.kit.errors import AppError, Reason
+from services.kit.postgres.pool import Database as Pool
+from services.kit.worker import running
+from tests.support.postgres import Database
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    made = Pool(database.app_dsn, "webhooks", max_size=2)
+    await made.open()
+    yield made
+    await made.close()
+
+
+async def kill_all(database: Database) -> None:
+    """End every connection of the application, as a restart of the database does."""
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lintel'")
+    await owner.close()
+
+
+async def test_a_connection_that_is_cut_is_unavailable_and_the_next_one_works(database: Database, pool: Pool) -> None:
+    with pytest.raises(AppError) as caught:
+        async with pool.tenant(uuid4()) as connection:
+            await kill_all(database)
+            await connection.fetch("SELECT 1")
+    assert caught.value.reason is Reason.UNAVAILABLE
+    async with pool.tenant(uuid4()) as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_database_that_is_not_there_is_unavailable() -> None:
+    pool = Pool("postgresql://lintel@127.0.0.1:1/none", "auth")
+    await pool.open()
+    for _ in range(2):
+        with pytest.raises(AppError) as caught:
+            await pool.ping()
+        assert caught.value.reason is Reason.UNAVAILABLE
+        assert caught.value.message == "The database does not answer."
+    await pool.close()
+
+
+async def test_a_database_that_does_not_know_us_is_no_healthy_one(database: Database) -> None:
+    pool = Pool(database.app_dsn, "no_such_service")
+    await pool.open()
+    with pytest.raises(AppError) as caught:
+        await pool.ping()
+    assert caught.value.reason is Reason.UNAVAILABLE
+    await pool.close()
+
+
+async def test_an_argument_of_the_wrong_type_is_our_fault_and_not_the_database_s(pool: Pool) -> None:
+    with pytest.raises(asyncpg.DataError):
+        async with pool.tenant(uuid4()) as connection:
+            await connection.fetch("SELECT $1::uuid", "no uuid")
+    with pytest.raises(asyncpg.InterfaceError):
+        async with pool.tenant(uuid4()) as connection:
+            await connection.fetch("SELECT $1::uuid")
+    with pytest.raises(FileNotFoundError):
+        async with pool.tenant(uuid4()):
+            raise FileNotFoundError
+    await pool.ping()
+
+
+async def test_a_transaction_that_fails_leaves_nothing(pool: Pool) -> None:
+    organization = uuid4()
+    with pytest.raises(RuntimeError):
+        async with pool.tenant(organization) as connection:
+            await connection.execute(
+                "INSERT INTO webhooks.outbox (id, organization_id, topic, envelope) VALUES ($1, $2, 't', '')",
+                uuid4(),
+                organization,
+            )
+            raise RuntimeError
+    async with pool.queue() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM webhooks.outbox") == 0
+
+
+async def test_closing_does_not_wait_for_ever(database: Database) -> None:
+    pool = Pool(database.app_dsn, "webhooks", max_size=1)
+    await pool.open()
+    inside = asyncio.Event()
+
+    async def hold() -> None:
+        async with pool.tenant(uuid4()) as connection:
+            inside.set()
+            await connection.fetch("SELECT pg_sleep(60)")
+
+    holding = asyncio.ensure_future(hold())
+    await inside.wait()
+    await asyncio.wait_for(pool.close(), 10)
+    with pytest.raises(AppError):
+        await holding
+
+
+async def test_a_listener_hears_again_after_its_connection_was_cut(database: Database, pool: Pool) -> None:
+    heard: asyncio.Queue[None] = asyncio.Queue()
+    loop = pool.listen({"webhooks_outbox": lambda: heard.put_nowait(None)})
+    async with asyncio.timeout(20), running([loop], grace=5):
+        await heard.get()  # it listens now, and looks for what it has missed
+        async with pool.queue() as connection:
+            await connection.execute("NOTIFY webhooks_outbox")
+        await heard.get()
+        await kill_all(database)
+        await heard.get()  # listens again
+        owner = await asyncpg.connect(database.owner_dsn)
+        await owner.execute("NOTIFY webhooks_outbox")
+        await owner.close()
+        await heard.get()

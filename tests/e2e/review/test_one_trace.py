@@ -7,8 +7,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from emulators.github import GitHubEmulator, deliver
 from services.kit.telemetry import trace
-from tests.support.system import SECRET, TOKEN, Repository, running_system
 from tests.support.postgres import Database
+from tests.support.system import SECRET, TOKEN, Repository, running_system
 
 STATIONS = (
     "HTTP POST /github/webhook",

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from emulators.github import GitHubEmulator, deliver, make_delivery
-from tests.support.system import SECRET, TOKEN, Repository, System, running_system, until
 from tests.support.postgres import Database
+from tests.support.system import SECRET, TOKEN, Repository, System, running_system, until
 
 CLEAN = "def add(a, b):\n    return a + b\n"
 BAD = "import subprocess\n\n\ndef run(name):\n    subprocess.run('ls ' + name, shell=True)\n"

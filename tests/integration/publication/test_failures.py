@@ -1,5 +1,6 @@
 """A host that refuses, limits, breaks or lies: the outcome is told, and after it heals one review is there."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ CALLS = {
     "edit": "pulls/update-review",
 }
 WRITES = ("create", "submit", "edit")
+TOUCHED = ("get", *WRITES)
 REFUSALS = {401: "Renew it", 403: "Grant the token", 404: "Grant it"}
 
 
@@ -35,52 +37,52 @@ def one_review(world: World) -> None:
 
 
 @pytest.mark.parametrize("status", sorted(REFUSALS))
-@pytest.mark.parametrize("call", sorted(CALLS))
+@pytest.mark.parametrize("call", ("account", *TOUCHED))
 async def test_refusals_end_with_what_to_grant(world: World, call: str, status: int) -> None:
     run = world.run(await head_of(world, call), 2, *FIRST)
     world.emulator.fail(CALLS[call], status=status, times=99)
-    result = (
-        await world.settle(run, calls=2 if (call, status) == ("submit", 404) else 1)
-        if not (call == "submit" and status == 404)
-        else await world.publish(run)
-    )
-    if (call, status) == ("submit", 404):
-        # It may be the draft that is gone: written again, and only the next answers tell.
-        assert result.outcome in (Outcome.PENDING, Outcome.REJECTED)
-    else:
-        assert result.outcome is Outcome.REJECTED and REFUSALS[status] in result.reason
-        assert await world.publish(run) == result
-        world.emulator.heal()
-        run = world.run(world.emulator.pull(1).head_sha, 3, *FIRST)
+    result = await world.publish(run)
+    assert result.outcome is Outcome.REJECTED and REFUSALS[status] in result.reason
+    assert await world.publish(run) == result
     world.emulator.heal()
-    assert (await world.settle(run)).outcome in (Outcome.PUBLISHED, Outcome.REJECTED)
-    if (call, status) != ("submit", 404):
-        one_review(world)
+    assert (await world.settle(world.run(run.head_sha, 3, *FIRST))).outcome is Outcome.PUBLISHED
+    one_review(world)
 
 
-@pytest.mark.parametrize("status", [403, 429])
-@pytest.mark.parametrize("headers", [{"Retry-After": "30"}, {"x-ratelimit-remaining": "0"}, {}])
-@pytest.mark.parametrize("call", sorted(CALLS))
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(429, {"Retry-After": "30"}), (403, {"x-ratelimit-remaining": "0"}), (429, {})],
+)
+@pytest.mark.parametrize("call", ("list", "create", "submit", "edit"))
 async def test_limits_are_handed_back_with_their_time(
     world: World, call: str, headers: dict[str, str], status: int
 ) -> None:
     run = world.run(await head_of(world, call), 2, *FIRST)
     body = {"message": "You have exceeded a secondary rate limit."}
+    if "x-ratelimit-remaining" in headers:
+        headers = {**headers, "x-ratelimit-reset": str(int(datetime.now(UTC).timestamp()) + 60)}
     world.emulator.fail(CALLS[call], status=status, headers=headers, body=body)
     asked = datetime.now(UTC)
     result = await world.publish(run)
     assert result.outcome is Outcome.PENDING and result.retry_time is not None and "wait" in result.reason
     waited = result.retry_time - asked
     wanted = timedelta(seconds=30) if "Retry-After" in headers else timedelta(seconds=60)
-    assert wanted - timedelta(seconds=1) < waited < wanted + timedelta(seconds=10)
+    assert wanted - timedelta(seconds=2) < waited < wanted + timedelta(seconds=10)
     assert "IN_DOUBT" not in (await world.effects(run)).values()
     assert (await world.settle(run)).outcome is Outcome.PUBLISHED
     one_review(world)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("order", [{"status": 500}, {"status": 502}, {"action": "close"}], ids=str)
-@pytest.mark.parametrize("call", sorted(CALLS))
+@pytest.mark.parametrize(
+    ("order", "when"),
+    [
+        ({"status": 500}, "before"),
+        ({"status": 502}, "after"),
+        ({"action": "close"}, "before"),
+        ({"action": "close"}, "after"),
+    ],
+)
+@pytest.mark.parametrize("call", TOUCHED)
 async def test_outages_and_lost_answers(world: World, call: str, order: dict[str, Any], when: str) -> None:
     run = world.run(await head_of(world, call), 2, *FIRST)
     failure = world.emulator.fail(CALLS[call], when=when, **order)  # type: ignore[arg-type]
@@ -92,7 +94,6 @@ async def test_outages_and_lost_answers(world: World, call: str, order: dict[str
         assert "may have taken effect" in result.reason and "IN_DOUBT" in (await world.effects(run)).values()
     assert (await world.settle(run)).outcome is Outcome.PUBLISHED
     one_review(world)
-    assert len(world.emulator.calls(CALLS["submit"])) <= (3 if call == "edit" else 2)
 
 
 async def test_a_silent_host_is_given_up_and_asked_again(world: World) -> None:
@@ -115,7 +116,7 @@ async def test_delays_grow_and_stay_bounded(world: World) -> None:
         result = await world.publish(run)
         assert result.outcome is Outcome.PENDING and result.retry_time
         waits.append(result.retry_time - datetime.now(UTC))
-    assert all(later > earlier for earlier, later in zip(waits[:7], waits[1:7], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(waits[:7]))
     assert waits[0] < FIRST_DELAY < waits[1] and LONGEST_DELAY - timedelta(seconds=5) < waits[-1] <= LONGEST_DELAY
     world.emulator.heal()
     assert (await world.settle(run)).outcome is Outcome.PUBLISHED

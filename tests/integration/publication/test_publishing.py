@@ -102,8 +102,13 @@ async def test_twins_are_posted_once(world: World) -> None:
     assert world.comments == ["a", "b"]
 
 
-@pytest.mark.parametrize("step", ["fence", "doubt draft", "create", "record draft", "fence epoch"])
-@pytest.mark.parametrize("change", ["push", "rewrite", "close", "retarget"])
+STEPS = ("fence", "doubt draft", "create", "record draft", "fence epoch")
+CHANGES = [("push", step) for step in STEPS] + [
+    (change, step) for change in ("rewrite", "close", "retarget") for step in ("create", "record draft")
+]
+
+
+@pytest.mark.parametrize(("change", "step"), CHANGES)
 async def test_a_change_while_publishing_leaves_nothing_of_the_old_run(world: World, step: str, change: str) -> None:
     async def act() -> None:
         if change == "push":
@@ -175,10 +180,8 @@ async def test_one_pull_request_at_a_time(world: World) -> None:
 
 
 async def test_a_stale_draft_of_ours_is_deleted_first(world: World) -> None:
-    host = world.host()
     comment = InlineComment("wide.py", False, 5, 5, "old", Mark(MarkKind.FINDING, "old"))
-    await host.create_draft(REF, head(world), "old", Mark(MarkKind.SUMMARY, "deadbeef.1"), [comment])
-    await host.close()
+    await world.host.create_draft(REF, head(world), "old", Mark(MarkKind.SUMMARY, "deadbeef.1"), [comment])
     await published(world, world.run(head(world), 1, *FIRST))
     assert len(world.shown) == 1 and world.comments == ["a", "b"]
 
@@ -223,11 +226,9 @@ async def test_a_lost_database_is_made_good_from_our_marks(world: World) -> None
 
 async def test_two_of_our_own_are_brought_down_to_one(world: World) -> None:
     await published(world, world.run(head(world), 1, *FIRST))
-    host = world.host()
     comment = InlineComment("wide.py", False, 5, 5, "Finding a: again", Mark(MarkKind.FINDING, "again"))
-    draft = await host.create_draft(REF, head(world), "twice", Mark(MarkKind.SUMMARY, "deadbeef.1"), [comment])
-    await host.submit_draft(REF, draft.id)
-    await host.close()
+    draft = await world.host.create_draft(REF, head(world), "twice", Mark(MarkKind.SUMMARY, "deadbeef.1"), [comment])
+    await world.host.submit_draft(REF, draft.id)
     before = metrics.DUPLICATES_REMOVED._value.get()
     await world.emulator.set_head(1, "topic-2")
     await published(world, world.run(head(world), 2, *FIRST))

@@ -63,7 +63,7 @@ def finding(name: str, line: int, *, path: str = "wide.py", start: int | None = 
 
 @dataclass
 class World:
-    """All of it; each call of `publish` uses fresh objects, as a new process would."""
+    """All of it; each call of `publish` knows only what the ledger and the host know."""
 
     emulator: GitHubEmulator
     database: Database
@@ -77,15 +77,22 @@ class World:
         text = summary or f"## Summary of {head_sha[:7]}\n\n{len(findings)} findings."
         return PublishRequest(self.organization_id, REF, run_id, epoch, head_sha, "main", text, findings)
 
-    def host(self, keys: tuple[bytes, ...] = (b"k" * 32,)) -> GitHub:
-        return GitHub(Client(StaticToken(TOKEN), self.emulator.url, seconds=self.seconds), Marker(keys))
+    hosts: dict[float, GitHub] = field(default_factory=dict)
+
+    @property
+    def host(self) -> GitHub:
+        """The adapter, which knows nothing but who we are; kept, as reading the certificates takes a while."""
+        if self.seconds not in self.hosts:
+            client = Client(StaticToken(TOKEN), self.emulator.url, seconds=self.seconds)
+            self.hosts[self.seconds] = GitHub(client, Marker([b"k" * 32]))
+        return self.hosts[self.seconds]
+
+    async def close(self) -> None:
+        for host in self.hosts.values():
+            await host.close()
 
     async def publish(self, request: PublishRequest, steps: Steps = go_on) -> PublishResult:
-        host = self.host()
-        try:
-            return await Publications(LedgerStore(self.database), steps=steps).publish(host, request)
-        finally:
-            await host.close()
+        return await Publications(LedgerStore(self.database), steps=steps).publish(self.host, request)
 
     async def crash(self, request: PublishRequest, number: int) -> bool:
         """Publish in a process that dies at that step; whether it came that far. Then its lease runs out."""
@@ -133,6 +140,5 @@ class World:
 
     async def forget(self) -> None:
         """Lose the database of this service."""
-        await self.owner.execute(
-            "TRUNCATE webhooks.posted_findings, webhooks.effects, webhooks.publications, webhooks.publication_fences"
-        )
+        for table in ("posted_findings", "effects", "publications", "publication_fences"):
+            await self.owner.execute(f"DELETE FROM webhooks.{table}")

@@ -216,7 +216,8 @@ async def test_no_secret_in_an_error() -> None:
 
 async def test_a_token_that_expired_is_renewed_once() -> None:
     class Renewing:
-        asked: list[bool] = []
+        def __init__(self) -> None:
+            self.asked: list[bool] = []
 
         async def token(self, *, fresh: bool = False) -> str:
             self.asked.append(fresh)

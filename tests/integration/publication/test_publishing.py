@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from services.webhooks.hosts.github.client import Client
 from services.webhooks.publications import Outcome, PublishRequest, PublishResult
 from tests.integration.publication.world import REF, TOKEN, At, World, finding
 
+_FOLDER = Path(__file__).resolve().parents[3] / "migrations/postgres/webhooks"
+MIGRATIONS = [(_FOLDER / f"0002_ledger.{part}.sql").read_text() for part in ("down", "pre")]
 FIRST = (finding("a", 5), finding("b", 31, start=29))
 
 
@@ -34,6 +37,10 @@ async def test_the_first_head_gets_one_review_with_summary_and_findings(world: W
     assert review.body.startswith("## Summary of") and review.state == "COMMENTED" and review.commit_id == run.head_sha
     assert world.comments == ["a", "b"]
     assert await world.effects(run) == {"SUMMARY_REVIEW": "POSTED"}
+    assert [request.operation for request in world.emulator.requests] == [
+        *("users/get-authenticated", "pulls/list-reviews", "pulls/get", "pulls/create-review", "pulls/get"),
+        "pulls/submit-review",
+    ]
     calls = len(world.emulator.requests)
     assert await world.publish(run) == first
     assert await world.publish(world.next(run)) == first
@@ -262,3 +269,9 @@ async def test_every_character_survives_the_freezing(world: World) -> None:
     odd = replace(finding("a", 5), body="Finding a: \0 ```python\nopen", fingerprint="\0odd")
     await published(world, world.run(head(world), 1, odd, summary=summary))
     assert len(world.shown[0].body) <= 60_000 and world.comments == ["a"]
+
+
+async def test_the_migration_can_be_taken_back_and_made_again(world: World) -> None:
+    for migration in MIGRATIONS:
+        await world.owner.execute(migration)
+    await published(world, world.run(head(world), 1, *FIRST))

@@ -98,6 +98,18 @@ def test_a_failed_renewal_says_why_and_is_done_again(clone: Clone) -> None:
     assert "making" in clone.run("up")[2]
 
 
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not on PATH")
+def test_uv_is_used_where_it_is_and_waits_for_no_lock_of_ours(tmp_path: Path) -> None:
+    uv = shutil.which("uv")
+    assert uv
+    there = Clone(tmp_path / "clone", f"{Path(uv).parent}{os.pathsep}{os.defpath}")
+    status, output, errors = there.run("up")
+    assert status == 0, errors
+    assert str(there.environment) in output
+    assert "with uv" in errors
+    assert "still installing" not in errors
+
+
 def test_the_directory_one_stands_in_is_not_imported_from(clone: Clone, tmp_path: Path) -> None:
     (tmp_path / "cli").mkdir()
     (tmp_path / "cli" / "__main__.py").write_text("raise SystemExit('taken over')\n")

@@ -109,6 +109,12 @@ def test_uv_is_used_where_it_is_and_waits_for_no_lock_of_ours(tmp_path: Path) ->
     assert "with uv" in errors
     assert "still installing" not in errors
 
+    there.path = os.defpath  # and then uv is gone
+    there.lock("embedded", "# changed\n")
+    status, output, errors = there.run("up")
+    assert status == 0, errors
+    assert "with venv and pip" in errors
+
 
 def test_the_directory_one_stands_in_is_not_imported_from(clone: Clone, tmp_path: Path) -> None:
     (tmp_path / "cli").mkdir()

@@ -29,6 +29,7 @@ from services.review.worker import Worker
 REVIEWS = code_review_service_pb2.DESCRIPTOR.services_by_name["CodeReviewService"]
 INBOX = inbox_service_pb2.DESCRIPTOR.services_by_name["InboxService"]
 _RESCUE_SECONDS = 5.0
+_CONNECTIONS = 10  # of each role; Postgres allows a hundred to all of them
 _POLL_SECONDS = 1.0  # the safety net under NOTIFY
 
 
@@ -85,7 +86,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
 
 async def _open_database(settings: ReviewSettings, stack: AsyncExitStack) -> Database:
-    database = Database(settings.dsn, "review", max_size=settings.database_pool_max)
+    database = Database(settings.dsn, "review", max_size=min(settings.database_pool_max, _CONNECTIONS))
     await database.open()
     stack.push_async_callback(database.close)
     return database

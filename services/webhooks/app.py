@@ -30,6 +30,7 @@ from services.webhooks.server import CodeHostServer, DeliveryServer, IngestServe
 DELIVERIES = delivery_service_pb2.DESCRIPTOR.services_by_name["DeliveryService"]
 INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
 CODE_HOSTS = code_host_service_pb2.DESCRIPTOR.services_by_name["CodeHostService"]
+_CONNECTIONS = 10  # of each role; Postgres allows a hundred to all of them
 _POLL_SECONDS = 1.0  # the safety net under NOTIFY
 _ASK_SECONDS = 60.0  # how often the receiver is asked what it lacks
 
@@ -86,7 +87,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
 
 async def _open_database(settings: WebhooksSettings, stack: AsyncExitStack) -> Database:
-    database = Database(settings.dsn, "webhooks", max_size=settings.database_pool_max)
+    database = Database(settings.dsn, "webhooks", max_size=min(settings.database_pool_max, _CONNECTIONS))
     await database.open()
     stack.push_async_callback(database.close)
     return database

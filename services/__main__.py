@@ -5,6 +5,8 @@ import sys
 
 from services.kit import app
 from services.kit.bus.in_process import InProcessBus
+from services.kit.config import unknown_variables, variables
+from services.kit.variables import ACCEPTED
 from services.roles import ROLES
 
 
@@ -12,11 +14,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the named roles in the order of the table; answers the exit status."""
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     parser.add_argument("roles", nargs="*", metavar="ROLE", help=", ".join(ROLES))
-    wanted = parser.parse_args(arguments).roles or list(ROLES)
+    parser.add_argument("--check-config", action="store_true", help="print the configuration, redacted, and end")
+    options = parser.parse_args(arguments)
+    wanted = options.roles or list(ROLES)
     unknown = [name for name in wanted if name not in ROLES]
     if unknown:
         parser.error(f"no role {', '.join(unknown)}; the roles are {', '.join(ROLES)}")
-    return app.run([(name, role) for name, role in ROLES.items() if name in wanted], InProcessBus)
+    known = {name for role in ROLES.values() for name in variables(role.settings)} | set(variables(app.MeshSettings))
+    for name, nearest in unknown_variables(known | ACCEPTED).items():
+        print(f"lintel: nothing reads {name}" + (f"; is {nearest} meant?" if nearest else ""), file=sys.stderr)
+    roles = {name: role for name, role in ROLES.items() if name in wanted}
+    return app.run(roles, InProcessBus, check_only=options.check_config)
 
 
 if __name__ == "__main__":

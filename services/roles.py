@@ -3,20 +3,34 @@
 from collections.abc import Mapping
 
 from gateway import app as gateway
+from gateway.config import GatewayConfig
 from services.auth import app as auth
+from services.auth.config import AuthSettings
 from services.kit.app import Role
 from services.llm_gateway import app as llm_gateway
+from services.llm_gateway.config import LlmGatewaySettings
 from services.orgs import app as orgs
+from services.orgs.config import OrgsSettings
 from services.review import app as review
+from services.review.config import ReviewSettings
 from services.webhooks import app as webhooks
+from services.webhooks.config import WebhooksSettings
 
 ROLES: Mapping[str, Role] = {
-    "auth": auth.serve,  # API keys and who they stand for
-    "orgs": orgs.serve,  # organisations
-    "llm_gateway": llm_gateway.serve,  # language models
-    "webhooks": webhooks.serve,  # intake, deliveries, and both directions of the code hosts
-    "webhooks_worker": webhooks.work,  # turns deliveries into events and relays them
-    "review": review.serve,  # reviews, findings, receipts
-    "review_worker": review.work,  # claims runs and carries them to the end
-    "gateway": gateway.serve,  # REST, webhooks and gRPC's edge; starts last, so that what it fronts is there
+    # API keys and who they stand for
+    "auth": Role(auth.serve, AuthSettings),
+    # organisations
+    "orgs": Role(orgs.serve, OrgsSettings),
+    # language models
+    "llm_gateway": Role(llm_gateway.serve, LlmGatewaySettings),
+    # intake, deliveries, and both directions of the code hosts
+    "webhooks": Role(webhooks.serve, WebhooksSettings),
+    # turns deliveries into events and relays them
+    "webhooks_worker": Role(webhooks.work, WebhooksSettings),
+    # reviews, findings, receipts
+    "review": Role(review.serve, ReviewSettings),
+    # claims runs and carries them to the end
+    "review_worker": Role(review.work, ReviewSettings),
+    # REST, webhooks and gRPC's edge; starts last, so that what it fronts is there
+    "gateway": Role(gateway.serve, GatewayConfig),
 }

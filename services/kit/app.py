@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import uvloop
 from pydantic import Field, field_validator
 
 from services.kit.bus.port import Bus
-from services.kit.config import ConfigError, Settings, load, redacted
+from services.kit.config import ConfigError, Settings, effective, load
 from services.kit.errors import AppError
 from services.kit.postgres.pool import Database
 from services.kit.rpc.policy import PolicyError
@@ -64,7 +65,15 @@ class Mesh:
         return self.environment != "production"
 
 
-Role = Callable[[Mesh], AbstractAsyncContextManager[None]]
+Serve = Callable[[Mesh], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Something that can be run: `serve` is entered to start it and left to drain it; `settings` is what it reads."""
+
+    serve: Serve
+    settings: type[Settings]
 
 
 @asynccontextmanager
@@ -115,11 +124,19 @@ async def _problem(database: Database) -> str:
     return ""
 
 
-def run(roles: Sequence[tuple[str, Role]], make_bus: Callable[[], Bus]) -> int:
-    """Run roles until SIGTERM or SIGINT; answers the exit status: 0 drained, 1 could not start."""
+def run(roles: Mapping[str, Role], make_bus: Callable[[], Bus], *, check_only: bool = False) -> int:
+    """Run roles until SIGTERM or SIGINT; answers the exit status: 0 drained, 1 could not start.
+
+    The configuration of all of them is read before anything starts; `check_only` prints it, redacted, and ends.
+    """
     try:
         settings = load(MeshSettings)
+        configuration = effective([MeshSettings, *(role.settings for role in roles.values())])
+        if check_only:
+            print(json.dumps(configuration, indent=2, default=str))
+            return 0
         log.setup(settings.log_level, pretty=settings.log_pretty)
+        log.get("app").info("configuration", **configuration)
         trace.setup("lintel")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(roles, settings, make_bus))
@@ -128,7 +145,7 @@ def run(roles: Sequence[tuple[str, Role]], make_bus: Callable[[], Bus]) -> int:
         return 1
 
 
-async def _run(roles: Sequence[tuple[str, Role]], settings: MeshSettings, make_bus: Callable[[], Bus]) -> int:
+async def _run(roles: Mapping[str, Role], settings: MeshSettings, make_bus: Callable[[], Bus]) -> int:
     logger = log.get("app")
     mesh = Mesh(settings.run_dir, make_bus(), settings.environment)
     loop = asyncio.get_running_loop()
@@ -137,10 +154,10 @@ async def _run(roles: Sequence[tuple[str, Role]], settings: MeshSettings, make_b
     async with AsyncExitStack() as stack:
         if settings.metrics_port is not None:
             stack.callback(metrics.serve(settings.metrics_port))
-        for name, role in roles:
-            await stack.enter_async_context(role(mesh))
+        for name, role in roles.items():
+            await stack.enter_async_context(role.serve(mesh))
             logger.info("role started", role=name)
-        logger.info("ready", roles=[name for name, _ in roles], configuration=redacted(settings))
+        logger.info("ready", roles=list(roles))
         await mesh.stopping.wait()
         logger.info("draining")
     logger.info("stopped")

@@ -56,6 +56,20 @@ def redacted(settings: Settings) -> dict[str, Any]:
     return shown
 
 
+def effective(models: Iterable[type[Settings]]) -> dict[str, Any]:
+    """Load several configurations and answer all values by variable name, redacted. Raises one ConfigError for all."""
+    shown: dict[str, Any] = {}
+    problems: dict[str, None] = {}  # kept in order, told once
+    for model in models:
+        try:
+            shown |= redacted(load(model))
+        except ConfigError as error:
+            problems |= dict.fromkeys(str(error).splitlines()[1:] or [str(error)])
+    if problems:
+        raise ConfigError("\n".join(["The configuration is not valid:", *problems]))
+    return shown
+
+
 def unknown_variables(known: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """Answer each LINTEL_* or API_* variable that nobody reads, with the nearest name that somebody does."""
     names = set(known)

@@ -15,7 +15,7 @@ from services.auth.domain import Owner
 from services.auth.store import ApiKeyStore
 from services.bootstrap import bootstrap
 from services.kit import paging
-from services.kit.app import Mesh, Role
+from services.kit.app import Mesh, Serve
 from services.kit.bus.in_process import InProcessBus
 from services.kit.postgres.pool import Database
 from services.kit.rpc.channel import open_channel
@@ -73,7 +73,7 @@ class RunningMesh:
 
 @asynccontextmanager
 async def running_mesh(
-    database: TestDatabase, roles: Mapping[str, Role], environ: Mapping[str, str] | None = None
+    database: TestDatabase, roles: Mapping[str, Serve], environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[RunningMesh]:
     """Bootstrap the database and run `roles` on it."""
     variables = {"DATABASE_URL": database.app_dsn, "API_CRYPTO_KEY": CRYPTO_KEY, **(environ or {})}

@@ -107,7 +107,7 @@ async def running_system(
         mesh = Mesh(run_dir, bus or InProcessBus())
         for name in roles:
             if name != "gateway":
-                await stack.enter_async_context(ROLES[name](mesh))
+                await stack.enter_async_context(ROLES[name].serve(mesh))
         edge = await stack.enter_async_context(
             gateway.running(load(GatewayConfig, {"LINTEL_RUN_DIR": str(run_dir), **ANY_PORT}))
         )

@@ -7,9 +7,11 @@ from pydantic import Field, SecretStr
 
 from services.kit import config
 from services.kit.app import MeshSettings
-from services.kit.config import ConfigError, Settings
+from services.kit.config import ConfigError, Settings, effective, unknown_variables, variables
 from services.kit.crypto import CryptoSettings, subkey
 from services.kit.postgres.settings import DatabaseSettings
+from services.kit.variables import ACCEPTED
+from services.roles import ROLES
 
 KEY = "8f1d3c5b7a9e0246cdfe13579bdf02468ace9f1e2d3c4b5a69788796a5b4c3d2"
 
@@ -139,3 +141,26 @@ def test_a_database_is_named_by_url_or_by_parts() -> None:
     assert config.load(DatabaseSettings, parts | {"DATABASE_URL": "postgresql://x/y"}).dsn == "postgresql://x/y"
     with pytest.raises(ConfigError, match=r"DATABASE_URL .* is needed and not set"):
         config.load(DatabaseSettings, {})
+
+
+def test_the_configuration_of_several_is_told_once_and_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_CRYPTO_KEY", "8f1d3c5b7a9e0246cdfe13579bdf02468ace9f1e2d3c4b5a69788796a5b4c3d2")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret-word@h/d")
+    told = effective([DatabaseSettings, CryptoSettings, CryptoSettings])
+    assert (told["API_CRYPTO_KEY"], told["DATABASE_URL"]) == ("set", "set")
+    assert "secret-word" not in str(told)
+
+
+def test_what_is_wrong_in_several_is_told_together_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_CRYPTO_KEY", "DATABASE_URL", "API_PG_DB_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError) as wrong:
+        effective([DatabaseSettings, CryptoSettings, CryptoSettings])
+    assert str(wrong.value).count("API_CRYPTO_KEY") == 1
+    assert "DATABASE_URL" in str(wrong.value)
+
+
+def test_every_variable_of_the_roles_and_of_the_contract_is_known() -> None:
+    known = {name for role in ROLES.values() for name in variables(role.settings)} | ACCEPTED
+    assert unknown_variables(known, {"API_CRYPTO_KEY_FILE": "x", "API_GROQ_API_KEY": "x"}) == {}
+    assert unknown_variables(known, {"API_CRYPTO_KYE": "x"}) == {"API_CRYPTO_KYE": "API_CRYPTO_KEY"}

@@ -18,9 +18,9 @@ _RANGES = {
 }
 _FLOATS = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 _MAX_FLOAT32 = 3.4028234663852886e38
-_INTEGER = re.compile(r"^-?[0-9]{1,20}$")
-_NUMBER = re.compile(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$")
-_BASE64 = re.compile(r"^[A-Za-z0-9+/]*={0,2}$")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 class Fault(Exception):  # noqa: N818 - caught where the name of the field is known
@@ -49,9 +49,9 @@ def from_text(field: FieldDescriptor, text: str) -> Any:
     """Answer a text of the path or the query as the field takes it. Raises Fault."""
     kind = field.cpp_type
     if kind in _RANGES:
-        return _integer(kind, int(text) if _INTEGER.match(text) else text)
+        return _integer(kind, int(text) if _INTEGER.fullmatch(text) else text)
     if kind in _FLOATS:
-        return _float(kind, float(text) if _NUMBER.match(text) else text)
+        return _float(kind, float(text) if _NUMBER.fullmatch(text) else text)
     if kind == FieldDescriptor.CPPTYPE_BOOL:
         return from_json(field, {"true": True, "false": False}.get(text, text))
     return from_json(field, text)
@@ -89,7 +89,7 @@ def _enum(enum: EnumDescriptor, value: Any) -> int:
 
 def _bytes(text: str) -> bytes:
     standard = text.replace("-", "+").replace("_", "/")
-    if not _BASE64.match(standard):
+    if not _BASE64.fullmatch(standard):
         raise Fault("must be base64")
     try:
         return base64.b64decode(standard + "=" * (-len(standard) % 4))

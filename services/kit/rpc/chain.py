@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from services.kit.errors import AppError, Reason
 from services.kit.rpc.context import request_id
 from services.kit.rpc.policy import Policy, Rule
+from services.kit.rpc.requests import UNREADABLE, tolerant
 from services.kit.rpc.status import to_status
 from services.kit.telemetry import log
 
@@ -23,13 +24,14 @@ _logger = log.get("rpc")
 
 @dataclass(slots=True)
 class Call:
-    """One RPC on its way in. `request` is None where the client streams."""
+    """One RPC on its way in. `request` is None where the client streams, or sent what is no message."""
 
     method: str
     rule: Rule
     context: RpcContext
     request: Message | None
     metadata: dict[str, str]
+    is_readable: bool = True
     response: Any = None
     log: dict[str, Any] = field(default_factory=dict)
 
@@ -77,7 +79,8 @@ class Chain(grpc.aio.ServerInterceptor):
 
         async def run(request: Any, context: RpcContext) -> Any:
             self._count(context)
-            call = Call(method, rule, context, request if isinstance(request, Message) else None, metadata)
+            message = request if isinstance(request, Message) else None
+            call = Call(method, rule, context, message, metadata, request is not UNREADABLE)
             try:
                 await self._step(0, call, lambda: _handle(behaviour, request, call, handler.response_streaming))
             except AppError as error:
@@ -133,9 +136,8 @@ def _rebuilt(handler: Handler, run: Callable[[Any, RpcContext], Awaitable[Any]])
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
     }[(handler.request_streaming, handler.response_streaming)]
-    made: Handler = kind(
-        run, request_deserializer=handler.request_deserializer, response_serializer=handler.response_serializer
-    )
+    read = handler.request_deserializer if handler.request_streaming else tolerant(handler.request_deserializer)
+    made: Handler = kind(run, request_deserializer=read, response_serializer=handler.response_serializer)
     return made
 
 

@@ -31,6 +31,7 @@ def check_problem(answer: httpx2.Response, status: int, reason: str) -> dict[str
         ("nope=1", "nope", "not a known"),
         ("pageSize=x", "pageSize", "whole number"),
         ("pageSize=", "pageSize", "whole number"),
+        ("pageSize=5%0A", "pageSize", "whole number"),
         ("pageSize=99999999999", "pageSize", "between"),
         ("pageSize=1&pageSize=2", "pageSize", "twice"),
         ("page_size=1", "page_size", "not a known"),

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from services.kit.errors import AppError, Reason
+from services.kit.rpc import middlewares
 from services.kit.rpc.context import Principal, request_id
 from services.kit.rpc.policy import EVERYONE, OWNER, Rule, internal, read, write
 from services.kit.rpc.status import from_rpc_error, rpc_errors
@@ -19,6 +20,7 @@ from services.kit.telemetry import metrics, trace
 from tests.support.rpc import CALLER, LIST_PROVIDERS, keys, models, principal_with, providers, running
 
 BEARER = (("authorization", "Bearer key"),)
+CREATE_KEY = "/lintel.auth.v1.ApiKeyService/CreateApiKey"
 
 
 async def owner(credential: str) -> Principal:
@@ -155,6 +157,29 @@ async def test_the_violations_of_a_request_name_their_fields() -> None:
         assert all(v.description for v in error.violations)
         good = api_key_service_pb2.CreateApiKeyRequest(name="ci")
         assert (await toy.keys.CreateApiKey(good, metadata=BEARER)).key == "ci"
+
+
+async def test_a_text_with_nul_is_refused_before_it_reaches_a_database() -> None:
+    async with running(keys(), rule=write(OWNER), authenticator=owner) as toy:
+        request = api_key_service_pb2.CreateApiKeyRequest(name="a\0b", scopes=["read", "\0"])
+        error = await refused(toy.keys.CreateApiKey(request, metadata=BEARER))
+        assert error.reason is Reason.INVALID_REQUEST
+        assert [v.field for v in error.violations if v.rule == "string.nul"] == ["name", "scopes[1]"]
+        many = api_key_service_pb2.CreateApiKeyRequest(name="ci", scopes=["\0"] * 5000)
+        error = await refused(toy.keys.CreateApiKey(many, metadata=BEARER))
+    assert error.reason is Reason.INVALID_REQUEST
+    assert len(error.violations) == middlewares.MAX_VIOLATIONS
+
+
+@pytest.mark.parametrize("body", [b"\xff\xff\xff", b"\x0a\x02\xff\xfe", b"\x0a\x7fshort"])
+async def test_bytes_that_are_no_message_are_the_caller_s_fault(body: bytes) -> None:
+    async with running(keys(), rule=write(OWNER), authenticator=owner) as toy:
+        call: Any = toy.channel.unary_unary(CREATE_KEY)
+        assert (await refused(call(body))).reason is Reason.UNAUTHENTICATED
+        with capture_logs() as logs:
+            error = await refused(call(body, metadata=BEARER))
+    assert (error.reason, error.message) == (Reason.INVALID_REQUEST, "The request is not a message of this method.")
+    assert [entry["code"] for entry in logs if entry["event"] == "call"] == ["INVALID_ARGUMENT"]
 
 
 async def test_validation_comes_after_authorisation() -> None:

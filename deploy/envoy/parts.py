@@ -17,11 +17,14 @@ HEALTH = "grpc.health.v1.Health"
 # Status, reason, title: the catalogue's words (a test compares them). The detail says what Envoy found.
 LOCAL_REPLIES = (
     (400, "INVALID_REQUEST", "The request is not valid", "The edge cannot read this request."),
+    (403, "PERMISSION_DENIED", "Your role does not allow this", "The edge does not change protocols."),
     (404, "NOT_FOUND", "Not found", "There is no such route."),
     (408, "BODY_TOO_SLOW", "The body did not arrive in time", "The request did not arrive in time."),
     (413, "BODY_TOO_LARGE", "The body is too large", "The body may have at most {max_rest_body:,} bytes."),
+    (426, "INVALID_REQUEST", "The request is not valid", "The edge speaks HTTP/1.1 and HTTP/2."),
     (429, "OVERLOADED", "Too many requests at once", "Too many requests from this address; wait a second."),
     (431, "INVALID_REQUEST", "The request is not valid", "The headers are too large."),
+    (501, "UNIMPLEMENTED", "There is no such method", "The edge knows only `chunked` as transfer encoding."),
     (502, "UNAVAILABLE", "Temporarily unavailable", "The service ended the connection."),
     (503, "UNAVAILABLE", "Temporarily unavailable", "The service does not answer, or has all it can do."),
     (504, "DEADLINE_EXCEEDED", "The deadline passed", "The service did not answer in time."),

@@ -225,6 +225,37 @@ async def test_envoy_s_own_413_is_a_problem(edge: httpx2.AsyncClient) -> None:
         assert "1,048,576" in str(problem["detail"])
 
 
+@pytest.mark.parametrize(
+    ("head", "status", "reason"),
+    [
+        (b"GET /health HTTP/1.0\r\n", 426, "INVALID_REQUEST"),
+        (b"POST /auth/api-keys HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n", 501, "UNIMPLEMENTED"),
+        (b"GET /organization HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", 403, "PERMISSION_DENIED"),
+        (b"GET /organization HTTP/1.1\r\nX : 1\r\n", 400, "INVALID_REQUEST"),
+    ],
+)
+async def test_what_envoy_refuses_by_itself_is_a_problem(proxy: Proxy, head: bytes, status: int, reason: str) -> None:
+    host, _, port = proxy.edge.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(head + b"Host: edge\r\n\r\n")
+    async with asyncio.timeout(10):
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
+        problem = json.loads(await reader.readexactly(int(headers["content-length"])))
+    writer.close()
+    await writer.wait_closed()
+    assert int(lines[0].split()[1]) == status == problem["status"]
+    assert (headers["content-type"], problem["reason"]) == ("application/problem+json", reason)
+
+
+async def test_callers_do_not_steer_envoy(edge: httpx2.AsyncClient, upstream: Upstream) -> None:
+    upstream.script.error = AppError(Reason.UNAVAILABLE)
+    steering = {"x-envoy-retry-on": "5xx", "x-envoy-max-retries": "5", "x-envoy-upstream-rq-timeout-ms": "1"}
+    answer = await edge.post("/auth/api-keys", json={"name": "ci"}, headers=steering)
+    check_problem(answer, 503, "UNAVAILABLE")
+    assert len(upstream.script.requests) == 1
+
+
 @pytest.fixture
 async def alone(run_dir: Path, tmp_path: Path) -> AsyncIterator[str]:
     """An Envoy with nobody behind it, that lets an address in once a second."""

@@ -80,4 +80,4 @@ def test_the_public_services_are_the_gateway_s() -> None:
 def test_envoy_s_own_problems_use_the_catalogue_s_words(reply: tuple[int, str, str, str]) -> None:
     status, reason, title, _ = reply
     assert title == spec(Reason(reason)).title
-    assert http_status(Reason(reason)) == status or status in (431, 502)  # which no service of ours answers
+    assert http_status(Reason(reason)) == status or status in (426, 431, 502)  # which no service of ours answers

@@ -1,6 +1,11 @@
 """python -m cli: the `lintel` command; the launcher at the repository's root becomes this."""
 
-from cli.main import main
+import sys
+
+try:
+    from cli.main import main
+except KeyboardInterrupt:  # Ctrl-C within the first tenth of a second, which the imports take
+    sys.exit(130)
 
 if __name__ == "__main__":
     main()

@@ -72,7 +72,7 @@ def generate_missing(environment: Mapping[str, str], layout: Layout) -> dict[str
         return {}
     made = {name: os.urandom(SECRET_BYTES).hex() for name in missing}
     kept = read_file(layout.secrets) | made
-    lines = ["# Made by `lintel up`. Keep this file: without API_CRYPTO_KEY stored tokens can't be read again."]
+    lines = ["# Made by `./lintel up`. Keep this file: without API_CRYPTO_KEY stored tokens can't be read again."]
     lines += [f"{name}={value}" for name, value in kept.items()]
     write_private(layout.secrets, "\n".join(lines) + "\n")
     return made

@@ -11,6 +11,7 @@ import click
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 ALIASES = {"log": "info", "notice": "info", "detail": "info", "hint": "info", "statement": "info", "fatal": "critical"}
 ALIASES |= {"panic": "critical", "warn": "warning", "trace": "debug", "exception": "error"}
+LONGEST_VALUE = 300  # characters of one field that people are shown; the file has them all
 COLOURS = {"debug": "bright_black", "warning": "yellow", "error": "red", "critical": "red"}
 POSTGRES = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC \[\d+\] ([A-Z]+):\s+(.*)")
 ENVOY = re.compile(r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})\]\[\d+\]\[(\w+)\]\[\w+\] (.*)")
@@ -101,6 +102,6 @@ def _time(value: object, before: datetime) -> datetime:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, str) and value and " " not in value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
+    plain = isinstance(value, str) and value and " " not in value
+    text = str(value) if plain else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text)} characters)"

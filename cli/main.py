@@ -12,7 +12,7 @@ from cli.environment import EnvironmentFileError
 
 # name: (module and attribute, one line of help). A command's module is imported when the command is used.
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "demo": ("cli.commands.demo:demo", "Review a real change with nothing set up, and print what was posted."),
+    "demo": ("cli.commands.demo:demo", "Review a real change, with nothing set up."),
     "up": ("cli.commands.up:up", "Start the whole system on this machine."),
     "down": ("cli.commands.system:down", "Stop it; everything is kept."),
     "restart": ("cli.commands.system:restart", "Stop it and start it again in the background."),
@@ -52,25 +52,31 @@ def lintel() -> None:
     """Self-hosted code review: every finding quotes real lines of the diff, at their place.
 
     \b
-    lintel up --detach      start everything in the background
-    lintel status           see what runs, and where
-    lintel logs -f          follow what it does
-    lintel down             stop it
+    ./lintel demo           see one review, from the webhook to the code host
+    ./lintel up --detach    start everything in the background
+    ./lintel status         see what runs, and where
+    ./lintel logs -f        follow what it does
+    ./lintel down           stop it
 
     State is kept in LINTEL_STATE_DIR, else the user's XDG state directory, else (as root) /var/lib/lintel.
-    `lintel COMMAND --help` explains a command.
+    `./lintel COMMAND --help` explains a command.
     """
 
 
 def main() -> None:
     """Run the command line and end the process with its status."""
     try:
-        status = lintel.main(prog_name="lintel", standalone_mode=False)
+        status = lintel.main(prog_name="./lintel", standalone_mode=False)
     except click.exceptions.Exit as end:
         status = end.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         status = error.exit_code
+    except click.UsageError as error:
+        asked = error.ctx.command_path if error.ctx else "./lintel"
+        status = _fail(f"{error.format_message()}\n`{asked} --help` says what it takes.", error.exit_code)
+    except click.ClickException as error:
+        status = _fail(error.format_message(), error.exit_code)
     except EnvironmentFileError as error:
         status = _fail(error, 2)
     except (SystemStartError, SystemStopError, EngineError) as error:

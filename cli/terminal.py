@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 import sys
 import time
 from types import TracebackType
@@ -12,6 +13,7 @@ import click
 QUIET_SECONDS = 1.0  # contract section 1: progress is shown while anything takes longer
 REPEAT_SECONDS = 10.0
 FRAMES = "|/-\\"
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Progress:
@@ -54,6 +56,23 @@ class Progress:
         elif text != self._last_text or now - self._last_time > REPEAT_SECONDS:
             click.echo(f"{text} ({elapsed:.0f} s)", err=True)
             self._last_text, self._last_time = text, now
+
+
+def interrupt_once() -> None:
+    """Let the first Ctrl-C, SIGTERM or hang-up raise KeyboardInterrupt; later ones don't disturb the stopping."""
+
+    def stop(*_: object) -> None:
+        ignore_interrupts()
+        raise KeyboardInterrupt
+
+    for number in INTERRUPTS:
+        signal.signal(number, stop)
+
+
+def ignore_interrupts() -> None:
+    """Let nothing but SIGKILL disturb what follows."""
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def show_line(text: str) -> None:

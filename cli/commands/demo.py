@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 
 from cli.demo import run as demo_run
-from cli.demo.change import resolve
+from cli.demo.change import LAST_COMMITS, resolve
 from cli.layout import ROOT
-from cli.terminal import Progress
+from cli.terminal import Progress, interrupt_once
 
 
 @click.command()
-@click.option("--repo", type=click.Path(path_type=Path), help="A local git repository; default: this one.")
-@click.option("--base", metavar="REF", help="Where the change begins; default: five commits back.")
-@click.option("--head", metavar="REF", help="Where it ends; default: HEAD.")
+@click.option("--repo", type=click.Path(path_type=Path), help="A local git repository.  [default: this one]")
+@click.option("--base", metavar="REF", help=f"Where the change begins.  [default: {LAST_COMMITS} commits back]")
+@click.option("--head", metavar="REF", help="Where it ends.  [default: HEAD]")
 def demo(repo: Path | None, base: str | None, head: str | None) -> None:
     """Review a real change of a local repository, and print what was posted.
 
@@ -22,6 +22,7 @@ def demo(repo: Path | None, base: str | None, head: str | None) -> None:
     the code host's signed webhook; reads the review back from the code host; stops everything. Needs no key and no
     account, and leaves nothing behind.
     """
+    interrupt_once()
     change = resolve(repo or ROOT, base, head)
     click.echo(f"Reviewing {change.description} of {change.repository}", err=True)
     with Progress("demo") as progress:
@@ -36,11 +37,17 @@ def demo(repo: Path | None, base: str | None, head: str | None) -> None:
         "Everything is stopped; nothing was kept.",
         err=True,
     )
+    if repo is None:
+        click.echo(
+            "Next: `./lintel demo --repo PATH` for a repository of yours, `./lintel up --detach` to stay.", err=True
+        )
 
 
 def _page(result: demo_run.DemoResult) -> str:
     title = f"{result.repository} #{result.number}, as the code host shows it"
     parts = [title, "=" * len(title), "", _visible(result.summary), ""]
+    if not result.comments:
+        return "\n".join(parts[:-1])
     heading = f"{len(result.comments)} inline comment{'s' if len(result.comments) != 1 else ''}"
     parts += [heading, "-" * len(heading)]
     for comment in result.comments:

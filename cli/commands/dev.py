@@ -19,7 +19,7 @@ def dev() -> None:
     """Checks and generators for people who change Lintel."""
 
 
-@dev.command()
+@dev.command(short_help="Ruff, and who may import whom.")
 def lint() -> None:
     """Ruff's rules and layout, and who may import whom."""
     _run("ruff", "check", ".")
@@ -33,7 +33,7 @@ def types() -> None:
     _run("mypy", *CHECKED)
 
 
-@dev.command()
+@dev.command(short_help="The protos and the code made from them.")
 def protos() -> None:
     """Lint and layout of the protos, and that the committed generated code is theirs."""
     _run("buf", "lint")
@@ -45,7 +45,7 @@ def protos() -> None:
         raise click.ClickException(f"generated files are not committed:\n{new}")
 
 
-@dev.command()
+@dev.command(short_help="Write the lock files anew (needs uv).")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions the .in files allow.")
 def lock(upgrade: bool) -> None:
     """Write requirements*.lock anew from requirements*.in (needs uv); no index address goes into them."""

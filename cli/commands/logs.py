@@ -16,7 +16,6 @@ from cli.supervisor.options import ROLES
 
 PROCESSES = ("supervisor", "postgres", "migrations", "bootstrap", "application", "envoy")
 POLL_SECONDS = 0.2
-LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Follower:
@@ -79,7 +78,7 @@ def logs(role: str | None, follow: bool, count: int, level: str) -> None:
     """
     layout = Layout(state_directory(os.environ))
     if not layout.logs.exists():
-        raise click.ClickException(f"there are no logs in {layout.state}; `lintel up` starts the system")
+        raise click.ClickException(f"there are no logs in {layout.state}; `./lintel up --detach` starts the system")
     with closing(Follower(layout, at_end=True)) as follower:
         _print(layout, follower, role, level, count, follow=follow)
 
@@ -96,9 +95,11 @@ def _print(layout: Layout, follower: Follower, role: str | None, level: str, cou
 
 
 def _earlier(layout: Layout, name: str, count: int) -> list[Line]:
+    path = layout.logs / f"{name}.log"
     lines: list[Line] = []
-    for text in tail(layout.logs / f"{name}.log", max(count * 10, 1000)):
-        lines.append(parse(name, text, lines[-1].time if lines else LONG_AGO))
+    for text in tail(path, max(count * 10, 1000)):
+        written = lines[-1].time if lines else datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        lines.append(parse(name, text, written))
     return lines
 
 

@@ -14,7 +14,7 @@ from cli.layout import ROOT, Layout, state_directory
 from cli.supervisor.plan import external_postgres, python_environment
 from cli.supervisor.system import DATABASE
 
-NEEDS_NO_DATABASE = ("new", "--help", "-h")
+NEEDS_DATABASE = ("run", "revert", "status")
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -28,7 +28,7 @@ def migrate(arguments: tuple[str, ...]) -> None:
     layout = Layout(state_directory(os.environ))
     resolved = environment.resolve(os.environ, Path.cwd(), layout)
     wanted = arguments or ("--help",)
-    if wanted[0] in NEEDS_NO_DATABASE or resolved.get("LINTEL_MIGRATIONS_URL") or external_postgres(resolved):
+    if wanted[0] not in NEEDS_DATABASE or resolved.get("LINTEL_MIGRATIONS_URL") or external_postgres(resolved):
         _run(wanted, resolved)
         return
     running = embedded.running(layout)

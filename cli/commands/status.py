@@ -114,7 +114,7 @@ def _memory_of(child: ChildStatus) -> int | None:
 
 def _not_running(layout: Layout) -> str:
     last = statuses.read(layout)
-    text = f"Lintel does not run in {layout.state}; `lintel up` starts it."
+    text = f"Lintel does not run in {layout.state}; `./lintel up --detach` starts it."
     if last is not None and last.error:
         text += f"\nThe last start failed: {last.error}"
     return text

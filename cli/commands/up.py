@@ -1,7 +1,6 @@
 """`lintel up`: start the embedded system, in the foreground or the background."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from cli.layout import Layout, state_directory
 from cli.supervisor import status as statuses
 from cli.supervisor.options import EDGE_PORT, ROLES, WEBHOOKS_PORT, Options
 from cli.supervisor.status import Status
-from cli.terminal import Progress, clear_line, megabytes, show_line
+from cli.terminal import Progress, clear_line, ignore_interrupts, interrupt_once, megabytes, show_line
 
 PORT = click.IntRange(1, 65535)
 FOLLOW_SECONDS = 0.2
@@ -42,6 +41,8 @@ def up(roles: tuple[str, ...], detach: bool, port: int | None, webhooks_port: in
     """
     layout = Layout(state_directory(os.environ))
     if _report_running(layout):
+        if roles or port or webhooks_port:
+            click.echo("\nRoles and ports are as they were; `./lintel down` first to change them.")
         return
     options = Options(layout.state, roles or ROLES, port, webhooks_port)
     if detach:
@@ -66,7 +67,7 @@ def start_detached(options: Options) -> None:
         raise
     supervisor.returncode = 0  # it lives on, and is not ours to wait for
     click.echo(summary(layout, status, first=True))
-    click.echo("\nlintel logs -f follows what it does, lintel down stops it.")
+    click.echo("\n`./lintel logs -f` follows what it does, `./lintel down` stops it.")
 
 
 def _report_running(layout: Layout) -> bool:
@@ -85,8 +86,7 @@ def _report_running(layout: Layout) -> bool:
 
 def _run_in_foreground(options: Options) -> None:
     layout = Layout(options.state)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupt_once()
     reader, lifeline = os.pipe()
     try:
         supervisor = embedded.launch(
@@ -146,7 +146,7 @@ def _live_line(status: Status) -> str:
 
 def _stop(layout: Layout, supervisor: subprocess.Popen[bytes]) -> None:
     """Stop the supervisor whatever it is doing; further interrupts change nothing while it ends in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     with Progress("stopping Lintel") as progress:
         supervisor.terminate()
         while supervisor.poll() is None:

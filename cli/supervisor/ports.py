@@ -107,4 +107,4 @@ def _command_line(pid: int) -> str:
     except OSError:
         return "command unknown"
     text = b" ".join(words).decode(errors="replace")
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:200]
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:120]

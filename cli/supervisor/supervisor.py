@@ -106,7 +106,7 @@ class Supervisor:
     def _start_database(self, system: System) -> None:
         if system.engine is None:
             self._status.notes.append(
-                "Postgres is the one the environment names; `lintel migrate run` keeps its schema"
+                "Postgres is the one the environment names; `./lintel migrate run` keeps its schema"
             )
             return
         first = not (system.engine.data / "PG_VERSION").exists()

@@ -98,6 +98,7 @@ class GitRepository:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=environment,
+                start_new_session=True,  # Ctrl-C at a terminal is for the program that asked, not for its git
             )
         except FileNotFoundError:
             raise GitError("the git program is not installed") from None

@@ -23,6 +23,9 @@ from services.webhooks.hosts.github.trees import Entry, Listing
 MAX_FILES = 3_000  # GitHub lists no more, and does not say so
 MAX_FILE_BYTES = 1_000_000
 MAX_TOTAL_BYTES = 32_000_000
+# Each content is a request, and GitHub allows 900 points a minute and 5,000 requests an hour to all we do with a token:
+# a read that runs into that is begun anew, and would never come to its end.
+MAX_BLOBS = 500
 CONCURRENT = 4
 
 _STATUSES = frozenset({"added", "removed", "modified", "renamed", "copied", "changed"})
@@ -128,16 +131,21 @@ def _old_name(item: Any) -> str:
 
 
 def _plan(listed: Sequence[Any], heads: Listing, bases: Listing) -> list[_Planned]:
-    """Decide in GitHub's order what is read, until the total is spent."""
+    """Decide in GitHub's order what is read, until the bytes or the requests are spent."""
     planned: list[_Planned] = []
-    left = MAX_TOTAL_BYTES
+    bytes_left, blobs_left = MAX_TOTAL_BYTES, MAX_BLOBS
     for item in listed[:MAX_FILES]:
         one = _plan_file(item, heads, bases)
-        size = sum(entry.size for entry in (one.head, one.base) if entry)
-        if size > left:
-            reason = _joined(one.file.reason, f"contents of the change beyond {MAX_TOTAL_BYTES} bytes are not read")
-            one, size = _Planned(replace(one.file, reason=reason)), 0
-        left -= size
+        sizes = [entry.size for entry in (one.head, one.base) if entry and entry.size]
+        too_much = None
+        if sum(sizes) > bytes_left:
+            too_much = f"contents of the change beyond {MAX_TOTAL_BYTES} bytes are not read"
+        elif len(sizes) > blobs_left:
+            too_much = f"contents of the change after {MAX_BLOBS} requests for them are not read"
+        if too_much:
+            one, sizes = _Planned(replace(one.file, reason=_joined(one.file.reason, too_much))), []
+        bytes_left -= sum(sizes)
+        blobs_left -= len(sizes)
         planned.append(one)
     return planned
 

@@ -148,6 +148,24 @@ async def test_a_missing_patch_and_a_spent_total_are_told(
         assert files["new.py"].head is not None
 
 
+async def test_a_change_of_very_many_files_is_read_within_what_the_host_allows(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "thousand")
+    repository.write("base.txt", "x\n")
+    repository.commit("start")
+    repository.git("checkout", "-q", "-b", "topic")
+    for number in range(1000):
+        repository.write(f"d/{number:04}.py", f"x = {number}\n")
+    repository.commit("thousand")
+    async with emulated(repository.path) as (emulator, host):  # with GitHub's 900 points a minute
+        await emulator.open_pull(head="topic", base="main")
+        files = files_of(await read(host))
+        assert len(emulator.calls("git/get-blob")) == source.MAX_BLOBS
+    assert len(files) == 1000 and all(file.patch for file in files.values())
+    unread = [file.reason for file in files.values() if file.head is None]
+    assert len(unread) == 1000 - source.MAX_BLOBS
+    assert all(f"after {source.MAX_BLOBS}" in (reason or "") for reason in unread)
+
+
 async def test_a_walk_that_would_be_too_long_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = Repository(tmp_path / "wide")
     repository.write("a/a", "x\n")

@@ -99,11 +99,12 @@ def _diff(file: SourceFile, hunks: tuple[Hunk, ...]) -> FileDiff:
 
 
 def _notes(file: SourceFile) -> tuple[str, ...]:
+    unread = (file.reason,) if file.reason and file.patch else ()  # without a patch it is why the file is skipped
     if file.new_mode == "100755" and file.old_mode != "100755":
-        return ("new executable bit",)
+        return ("new executable bit", *unread)
     if file.old_mode and file.new_mode and file.old_mode != file.new_mode:
-        return (f"mode {file.old_mode} became {file.new_mode}",)
-    return ()
+        return (f"mode {file.old_mode} became {file.new_mode}", *unread)
+    return unread
 
 
 def _why_skipped(file: SourceFile) -> str | None:

@@ -61,6 +61,12 @@ def test_a_new_executable_bit_is_noted(tmp_path: Path) -> None:
     assert (prepared.report.fate, prepared.report.notes) == (Fate.REVIEWED, ("new executable bit",))
 
 
+def test_why_the_host_s_content_is_missing_is_noted(tmp_path: Path) -> None:
+    file = SourceFile(b"a.py", "modified", patch=ONE, reason="contents beyond 9 bytes are not read")
+    (prepared,) = prepare([file], tmp_path)
+    assert (prepared.report.fate, prepared.report.notes) == (Fate.REVIEWED, ("contents beyond 9 bytes are not read",))
+
+
 def test_a_huge_line_makes_the_file_partial_and_the_rest_is_read(tmp_path: Path) -> None:
     patch = b"@@ -0,0 +1 @@\n+" + b"{" * 5_000_000 + b"\n@@ -9,0 +20,1 @@\n+short\n"
     (prepared,) = prepare([SourceFile(b"a.json", "modified", patch=patch)], tmp_path)

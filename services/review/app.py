@@ -67,10 +67,11 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         database = await _open_database(settings, stack)
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
         runs = Runs(database)
-        worker = Worker(runs, Pipeline(database, runs, CodeHosts(channel)), settings.concurrency)
+        worker = Worker(runs, Pipeline(database, runs, CodeHosts(channel)).carry, settings.concurrency)
         mesh.bus.subscribe(PULL_REQUEST_CHANGED, inbox.acceptor(database, "review"))
         envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)
         claims = Loop("claim", worker.claim_next, idle=_POLL_SECONDS)
+        worker.when_free(claims.wake)
         rescues = Loop("rescue", runs.rescue, idle=_RESCUE_SECONDS)
 
         def on_runs() -> None:

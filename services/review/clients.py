@@ -1,6 +1,7 @@
 """What the review service asks of others: the code host, through the service that holds its credential."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ from lintel.webhooks.v1 import code_host_service_pb2 as pb
 from lintel.webhooks.v1.code_host_service_pb2_grpc import CodeHostServiceStub
 
 from services.kit.diff.model import Side
+from services.kit.errors import AppError
 from services.kit.rpc.channel import stream
 from services.kit.rpc.status import rpc_errors
 from services.review.domain import ChangeSource, Finding, PullRequest, PullRequestRef, Run, SourceFile
@@ -40,6 +42,10 @@ class Published:
     demoted: int
 
 
+class HeadMovedError(Exception):
+    """The pull request is not at the run's head and base: it moved, perhaps while it was read."""
+
+
 class CodeHosts:
     """The code hosts behind the mesh. Every method raises AppError."""
 
@@ -53,15 +59,17 @@ class CodeHosts:
             return _pull_request(await self._stub.GetPullRequest(request, timeout=_READ_SECONDS))
 
     async def read_source(self, run: Run) -> ChangeSource:
-        """Read the whole change at its present head."""
+        """Read the whole change. Raises HeadMovedError unless it is that of the run's head and base."""
         request = pb.ReadSourceRequest(organization_id=str(run.organization_id), ref=_ref(run.ref))
         pull_request, files, omissions = None, [], []
-        with rpc_errors():
+        with _moves(), rpc_errors():
             async with stream(self._stub.ReadSource(request, timeout=_SOURCE_SECONDS)) as pieces:
                 async for piece in pieces:
                     kind = piece.WhichOneof("piece")
                     if kind == "pull_request":
                         pull_request = _pull_request(piece.pull_request)
+                        if (pull_request.head_sha, pull_request.base_ref) != (run.head_sha, run.base_ref):
+                            raise HeadMovedError
                     elif kind == "file":
                         files.append(_file(piece.file))
                     else:
@@ -87,6 +95,17 @@ class CodeHosts:
         name = pb.PublishOutcome.Name(answer.outcome).removeprefix("PUBLISH_OUTCOME_")
         retry_time = answer.retry_time.ToDatetime(tzinfo=UTC)
         return Published(PublishOutcome(name), answer.reason, retry_time, answer.url, answer.demoted)
+
+
+@contextmanager
+def _moves() -> Iterator[None]:
+    """Tell a pull request that moved while it was read from a host that does not answer."""
+    try:
+        yield
+    except AppError as error:
+        if "moved" in error.metadata:
+            raise HeadMovedError from None
+        raise
 
 
 def _ref(ref: PullRequestRef) -> pull_request_pb2.PullRequestRef:

@@ -29,6 +29,9 @@ class Inbox:
             row = await store.claim_envelope(connection)
         if row is None:
             return False
+        if row["attempts"] > MAX_ATTEMPTS:
+            await self._settle(row, "DEAD", "its worker stopped each time it was tried")
+            return True
         try:
             event, traceparent = open_envelope(row["envelope"])
         except ValueError as error:

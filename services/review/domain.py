@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -179,6 +178,15 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
+class PutBack(StrEnum):
+    """Why a run goes back to the queue; the value is the column that counts it, except for RELEASE."""
+
+    ERROR = "errors"
+    CRASH = "crashes"
+    WAIT = "waits"
+    RELEASE = "release"  # nobody's fault, not counted
+
+
 @dataclass(frozen=True, slots=True)
 class PullRequestRef:
     """Names a pull request on a code host; an empty connection is the environment's."""
@@ -195,7 +203,7 @@ class Change:
     """What an event said of a pull request: a hint, the host's answer decides."""
 
     ref: PullRequestRef
-    action: str  # opened | synchronized | reopened | ready | retargeted | closed | draft
+    action: str  # opened | synchronized | reopened | ready | retargeted | closed
     head_sha: str
     base_ref: str
 
@@ -206,19 +214,14 @@ class Run:
 
     id: UUID
     organization_id: UUID
-    pull_request_id: UUID
     ref: PullRequestRef
     head_sha: str
     base_ref: str
-    force_key: str
     epoch: int
     errors: int
-    crashes: int
     waits: int
     must_finish: bool
     traceparent: str
-    create_time: datetime
-    state: RunState = RunState.RUNNING
 
     def at(self, head_sha: str, base_ref: str) -> "Run":
         """The same run for another head."""

@@ -9,18 +9,22 @@ from services.kit.telemetry import trace
 from services.review import store, text
 from services.review.analyzers.runner import AnalysisChild
 from services.review.analyzers.table import NAMES
-from services.review.clients import CodeHosts, PublishOutcome
-from services.review.domain import ChangeSource, Finding, Report, Run, RunState
+from services.review.clients import CodeHosts, HeadMovedError, PublishOutcome
+from services.review.domain import ChangeSource, Finding, PutBack, Report, Run, RunState
 from services.review.receipts import finding_from_row, receipt
 from services.review.run_store import hold
 from services.review.runs import Runs
 
 REPORT = "report"
+MAX_MOVES = 5  # how often in a row a head may move while it is read; then the run waits
 _REFUSED = {Reason.HOST_REFUSED, Reason.HOST_NOT_CONFIGURED, Reason.NOT_FOUND, Reason.PERMISSION_DENIED}
+_AWAY = {Reason.UNAVAILABLE, Reason.HOST_UNAVAILABLE, Reason.HOST_RATE_LIMITED, Reason.OVERLOADED}
+_LONGEST_WAIT = timedelta(minutes=5)  # where nobody says how long
+_LONGEST_ERROR_DELAY = timedelta(minutes=1)
 
 
 class Pipeline:
-    """Carries a claimed run to its end, or puts it back; raises LeaseLostError when somebody else has it."""
+    """Carries a claimed run to its end, or puts it back."""
 
     def __init__(self, database: Database, runs: Runs, hosts: CodeHosts) -> None:
         self._database = database
@@ -28,57 +32,69 @@ class Pipeline:
         self._hosts = hosts
 
     async def carry(self, run: Run) -> None:
-        """Do what is left of the run. Errors of others are sorted into: wait, try again, give up."""
+        """Do what is left of the run; errors of others are sorted into: give up, wait, try again.
+
+        Raises LeaseLostError when somebody else has the run, AppError when it cannot be moved as the database is away.
+        """
         try:
             await self._carry(run)
         except AppError as error:
             reason = error.message or error.reason.value
             if error.reason in _REFUSED:
                 await self._runs.finish(run, RunState.FAILED, reason)
-            elif error.reason is Reason.FENCED:
-                return
-            elif error.reason is Reason.HOST_RATE_LIMITED:
-                await self._runs.put_back(run, "waits", reason, error.retry_after or timedelta(minutes=1))
+            elif error.reason in _AWAY:
+                # An outage is nobody's fault and may last longer than a few attempts: it spends none.
+                delay = error.retry_after or _doubled(run.waits, _LONGEST_WAIT)
+                if error.reason is not Reason.HOST_RATE_LIMITED:
+                    delay = max(delay, _doubled(run.waits, _LONGEST_WAIT))
+                await self._runs.put_back(run, PutBack.WAIT, reason, delay)
             else:
-                delay = error.retry_after or timedelta(seconds=min(2**run.errors, 60))
-                await self._runs.put_back(run, "errors", reason, delay)
+                delay = error.retry_after or _doubled(run.errors, _LONGEST_ERROR_DELAY)
+                await self._runs.put_back(run, PutBack.ERROR, reason, delay)
 
     async def _carry(self, run: Run) -> None:
+        for _ in range(MAX_MOVES):
+            following = await self._follow(run)
+            if following is None:
+                return
+            try:
+                summary, findings = await self._report(following)
+            except HeadMovedError:
+                continue
+            # The run may have been told to finish while it was read.
+            await self._publish(await self._runs.refresh(run), summary, findings)
+            return
+        raise AppError(Reason.UNAVAILABLE, "the head keeps moving while it is read", retry_after=timedelta(seconds=1))
+
+    async def _follow(self, run: Run) -> Run | None:
+        """Answer the run for what the host says is the head; None if it has come to its end."""
         with trace.span("ask host"):
             now = await self._hosts.get_pull_request(run)
         if not now.is_open:
             await self._runs.finish(run, RunState.SUPERSEDED, "the pull request is closed")
-            return
-        if now.is_draft:
+        elif now.is_draft:
             await self._runs.finish(run, RunState.COMPLETED, "a draft is reviewed when it is marked ready")
-            return
-        if (now.head_sha, now.base_ref) != (run.head_sha, run.base_ref) and not run.must_finish:
-            if not await self._runs.adopt_head(run, now.head_sha, now.base_ref):
-                await self._runs.finish(run, RunState.SUPERSEDED, "this head has its review")
-                return
-            run = run.at(now.head_sha, now.base_ref)
-        summary, findings = await self._report(run)
-        await self._publish(run, summary, findings)
+        else:
+            return await self._runs.follow_head(run, now.head_sha, now.base_ref)
+        return None
 
     async def _report(self, run: Run) -> tuple[str, list[Finding]]:
-        """Read and analyse, unless an earlier attempt of this run has done so for this head."""
+        """Read and analyse, unless an earlier attempt of this run has done so. Raises HeadMovedError."""
         step_input = hashlib.sha256("\0".join((run.head_sha, run.base_ref, *NAMES)).encode()).hexdigest()
         async with self._database.tenant(run.organization_id) as connection:
-            done = await store.get_checkpoint(connection, run.id, REPORT, step_input) is not None
+            done = await store.has_checkpoint(connection, run.id, REPORT, step_input)
         if not done:
             with trace.span("read source"):
                 source = await self._hosts.read_source(run)
-            if source.pull_request.head_sha != run.head_sha:
-                raise AppError(Reason.UNAVAILABLE, "the head moved while it was read", retry_after=timedelta(seconds=1))
             with trace.span("analyse", files=len(source.files)):
                 report = await analyse(source)
             async with self._database.tenant(run.organization_id) as connection:
                 await hold(connection, run)
                 await store.save_report(connection, run, report, receipt(report))
-                await store.add_checkpoint(connection, run, REPORT, step_input, b"")
+                await store.add_checkpoint(connection, run, REPORT, step_input)
         async with self._database.tenant(run.organization_id) as connection:
             row = await store.get_review(connection, run.id)
-            rows = await store.list_findings(connection, run.id, -1, 10_000)
+            rows = await store.list_findings(connection, run.id, -1, store.ALL)
         assert row is not None, "the run is ours"
         return row["summary"], [finding_from_row(r) for r in rows]
 
@@ -91,7 +107,7 @@ class Pipeline:
                 await self._runs.finish(run, RunState.PUBLISHED, reason, answer.url)
             case PublishOutcome.PENDING:
                 delay = max(answer.retry_time - datetime.now(UTC), timedelta(seconds=1))
-                await self._runs.put_back(run, "waits", answer.reason, delay)
+                await self._runs.put_back(run, PutBack.WAIT, answer.reason, delay)
             case PublishOutcome.SUPERSEDED:
                 await self._runs.finish(run, RunState.SUPERSEDED, answer.reason)
             case PublishOutcome.REJECTED:
@@ -105,3 +121,7 @@ async def analyse(source: ChangeSource) -> Report:
     notes = tuple(source.omissions)
     summary = text.summary(analysis, notes, source.pull_request.head_sha)
     return Report(source.pull_request.base_sha, analysis, notes, summary)
+
+
+def _doubled(times: int, longest: timedelta) -> timedelta:
+    return min(timedelta(seconds=2 ** min(times, 20)), longest)

@@ -57,7 +57,7 @@ class Reviews:
     async def all_findings(self, organization_id: UUID, review_id: UUID) -> list[Row]:
         """Answer every finding of a review."""
         async with self._database.tenant(organization_id) as connection:
-            return await store.list_findings(connection, review_id, -1, 10_000)
+            return await store.list_findings(connection, review_id, -1, store.ALL)
 
     async def watch(self, organization_id: UUID, review_id: UUID) -> AsyncIterator[Row]:
         """Yield the review now and at each change, until it has come to its end. Raises AppError NOT_FOUND."""

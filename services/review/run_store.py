@@ -1,4 +1,4 @@
-"""All SQL about pull requests and runs. Every change of a run is made by `move` under its pull request's row lock."""
+"""All SQL about pull requests and runs. Every change of a run is made under its pull request's row lock."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,9 +11,15 @@ from services.review.domain import PullRequestRef, Run, RunState
 from services.review.machine import ALLOWED
 
 _RUN = (
-    "SELECT r.*, p.host, p.connection_id, p.host_repository_id, p.repository, p.number "
+    "SELECT r.*, r.receipt IS NOT NULL AS has_report, "
+    "p.host, p.connection_id, p.host_repository_id, p.repository, p.number "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
 )
+_DUE = (
+    "r.state = 'QUEUED' AND r.available_at <= clock_timestamp() AND NOT EXISTS "
+    "(SELECT FROM review.runs o WHERE o.pull_request_id = r.pull_request_id AND o.state = 'RUNNING')"
+)
+_EXPIRED = "r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp()"
 
 
 class LeaseLostError(Exception):
@@ -60,68 +66,78 @@ async def hold(connection: Connection, run: Run) -> Row:
 
 async def lock_due(connection: Connection) -> Row | None:
     """Lock the pull request of the run that is due first and whose lock is free, and answer the run."""
-    pull_request = await connection.fetchval(
-        "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
-        "WHERE r.state = 'QUEUED' AND r.available_at <= clock_timestamp() AND NOT EXISTS "
-        "(SELECT FROM review.runs o WHERE o.pull_request_id = p.id AND o.state = 'RUNNING') "
-        "ORDER BY r.available_at LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
-    )
-    # Asked again under the lock: another claimer may have been here between the look and the lock.
-    return await connection.fetchrow(
-        _RUN + "WHERE r.pull_request_id = $1 AND r.state = 'QUEUED' AND r.available_at <= clock_timestamp() "
-        "AND NOT EXISTS (SELECT FROM review.runs o WHERE o.pull_request_id = $1 AND o.state = 'RUNNING')",
-        pull_request,
-    )
+    return await _lock_first(connection, _DUE, "r.available_at")
 
 
 async def lock_expired(connection: Connection) -> Row | None:
-    """Lock the pull request of a run whose lease is over, and answer the run."""
-    pull_request = await connection.fetchval(
-        "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
-        "WHERE r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp() "
-        "ORDER BY r.lease_expire_time LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
-    )
-    return await connection.fetchrow(
-        _RUN + "WHERE r.pull_request_id = $1 AND r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp()",
-        pull_request,
-    )
+    """Lock the pull request of the run whose lease is over first and whose lock is free, and answer the run."""
+    return await _lock_first(connection, _EXPIRED, "r.lease_expire_time")
+
+
+async def _lock_first(connection: Connection, condition: str, order: str) -> Row | None:
+    while True:
+        pull_request = await connection.fetchval(
+            "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "  # noqa: S608
+            f"WHERE {condition} ORDER BY {order} LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
+        )
+        if pull_request is None:
+            return None
+        # Asked again under the lock: somebody else may have been here between the look and the lock. Then the next
+        # look sees what they did and finds another, so that one lost race does not hide the runs behind it.
+        run = await connection.fetchrow(_RUN + f"WHERE r.pull_request_id = $1 AND {condition}", pull_request)
+        if run is not None:
+            return run
 
 
 async def runs_of(connection: Connection, pull_request_id: UUID) -> list[Row]:
     """Answer the runs of a locked pull request that are on or waiting, and the newest of each finished head."""
     rows: list[Row] = await connection.fetch(
-        "SELECT DISTINCT ON (head_sha, base_ref, force_key, state) * FROM review.runs WHERE pull_request_id = $1 "
+        "SELECT DISTINCT ON (head_sha, base_ref, force_key, state) id, organization_id, pull_request_id, head_sha, "
+        "base_ref, force_key, state, available_at, waits, stop_state, must_finish, woken, traceparent, "
+        "receipt IS NOT NULL AS has_report FROM review.runs WHERE pull_request_id = $1 "
         "ORDER BY head_sha, base_ref, force_key, state, id DESC",
         pull_request_id,
     )
     return rows
 
 
-async def insert(connection: Connection, pull_request: Row, head_sha: str, base_ref: str, traceparent: str) -> UUID:
-    """Begin a run that waits; the pull request is locked."""
-    run_id = new_id()
+async def insert(
+    connection: Connection,
+    organization_id: UUID,
+    pull_request_id: UUID,
+    head_sha: str,
+    base_ref: str,
+    traceparent: str,
+    *,
+    force_key: str = "",
+    available_at: datetime | None = None,
+) -> None:
+    """Begin a run that waits, until `available_at` or not at all; the pull request is locked."""
     await connection.execute(
-        "INSERT INTO review.runs (id, organization_id, pull_request_id, head_sha, base_ref, traceparent) "
-        "VALUES ($1, $2, $3, $4, $5, $6)",
-        run_id,
-        pull_request["organization_id"],
-        pull_request["id"],
+        "INSERT INTO review.runs (id, organization_id, pull_request_id, head_sha, base_ref, traceparent, force_key, "
+        "available_at) VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, clock_timestamp()))",
+        new_id(),
+        organization_id,
+        pull_request_id,
         head_sha,
         base_ref,
         traceparent,
+        force_key,
+        available_at,
     )
-    return run_id
+    await connection.execute("NOTIFY review_runs")
 
 
 async def retarget(connection: Connection, run_id: UUID, head_sha: str, base_ref: str) -> None:
-    """Give a run another head; what went wrong with the old one is forgotten, but a wait is kept."""
+    """Give a run without a report another head; the old one's errors are forgotten, but a wait is kept."""
     await connection.execute(
-        "UPDATE review.runs SET head_sha = $2, base_ref = $3, errors = 0, crashes = 0, "
+        "UPDATE review.runs SET head_sha = $2, base_ref = $3, errors = 0, crashes = 0, wait_since = NULL, "
         "available_at = CASE WHEN waits > 0 THEN available_at ELSE clock_timestamp() END WHERE id = $1",
         run_id,
         head_sha,
         base_ref,
     )
+    await connection.execute("NOTIFY review_runs")
 
 
 async def move(
@@ -134,12 +150,6 @@ async def move(
     values |= {"state": target.value, "state_reason": reason}
     if target is not RunState.RUNNING:
         values["lease_expire_time"] = None
-    if target.is_final:
-        await connection.execute(
-            "UPDATE review.pull_requests SET superseded_count = 0, superseding_since = NULL WHERE id = $1 AND $2",
-            run["pull_request_id"],
-            target is not RunState.SUPERSEDED,
-        )
     sets = ", ".join(f"{column} = ${number}" for number, column in enumerate(values, start=2))
     finish = ", finish_time = clock_timestamp()" if target.is_final else ""
     await connection.execute(
@@ -150,21 +160,32 @@ async def move(
     await connection.execute("NOTIFY review_runs")
 
 
-async def begin_claim(connection: Connection, run: Row, worker: str, lease: timedelta) -> Row:
-    """Move a locked run to RUNNING under a new epoch and answer it as it is then."""
-    epoch = await connection.fetchval(
-        "UPDATE review.pull_requests SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch", run["pull_request_id"]
+async def begin_claim(
+    connection: Connection, run: Row, worker: str, lease: timedelta, max_supersedings: int, max_time: timedelta
+) -> Row:
+    """Move a locked run to RUNNING under a new epoch and answer it as it is then.
+
+    It must finish if so many runs before it were superseded in a row, or runs have been for so long.
+    """
+    claim = await connection.fetchrow(
+        "UPDATE review.pull_requests SET epoch = epoch + 1 WHERE id = $1 RETURNING epoch, clock_timestamp() AS now, "
+        "superseded_count >= $2 OR coalesce(clock_timestamp() - superseding_since > $3, false) AS must_finish",
+        run["pull_request_id"],
+        max_supersedings,
+        max_time,
     )
-    expire: datetime = await connection.fetchval("SELECT clock_timestamp() + $1::interval", lease)
+    assert claim is not None, "the row is locked"
     await move(
         connection,
         run,
         RunState.RUNNING,
-        epoch=epoch,
+        epoch=claim["epoch"],
         worker=worker,
-        lease_expire_time=expire,
-        claim_time=expire - lease,
-        stop_reason="",
+        lease_expire_time=claim["now"] + lease,
+        claim_time=claim["now"],
+        must_finish=claim["must_finish"],
+        stop_state="",
+        woken=False,
     )
     claimed = await connection.fetchrow(_RUN + "WHERE r.id = $1", run["id"])
     assert claimed is not None, "the row is locked"
@@ -178,12 +199,22 @@ async def extend_lease(connection: Connection, run_id: UUID, lease: timedelta) -
     )
 
 
-async def ask_to_stop(connection: Connection, run_id: UUID, reason: str) -> None:
-    """Tell the worker of a run, at its next heartbeat, to end it."""
+async def ask_to_stop(connection: Connection, run_id: UUID, state: RunState) -> None:
+    """Tell the worker of a run, at its next heartbeat, what to make of it; a person's word is not taken back."""
     await connection.execute(
-        "UPDATE review.runs SET stop_reason = $2 WHERE id = $1 AND stop_reason = ''", run_id, reason
+        "UPDATE review.runs SET stop_state = $2 WHERE id = $1 AND stop_state <> 'CANCELLED'", run_id, state.value
     )
     await connection.execute("NOTIFY review_runs")
+
+
+async def wake(connection: Connection, run_id: UUID) -> None:
+    """Note that an event of its own head came while a run is on: what it learnt from the host may be outdated."""
+    await connection.execute("UPDATE review.runs SET woken = true WHERE id = $1", run_id)
+
+
+async def must_finish(connection: Connection, run_id: UUID) -> None:
+    """Say that heads move faster than reviews, and this run comes to its end."""
+    await connection.execute("UPDATE review.runs SET must_finish = true WHERE id = $1", run_id)
 
 
 async def count_superseding(connection: Connection, pull_request_id: UUID) -> None:
@@ -195,14 +226,15 @@ async def count_superseding(connection: Connection, pull_request_id: UUID) -> No
     )
 
 
-async def must_finish(connection: Connection, run_id: UUID) -> None:
-    """Say that heads move faster than reviews, and this run comes to its end."""
-    await connection.execute("UPDATE review.runs SET must_finish = true WHERE id = $1", run_id)
+async def forget_supersedings(connection: Connection, pull_request_id: UUID) -> None:
+    """Begin the count anew: the row of superseded runs is over."""
+    await connection.execute(
+        "UPDATE review.pull_requests SET superseded_count = 0, superseding_since = NULL WHERE id = $1", pull_request_id
+    )
 
 
 def to_run(row: Row) -> Run:
     """Build the domain's run."""
     ref = PullRequestRef(row["host"], row["connection_id"], row["host_repository_id"], row["repository"], row["number"])
-    same = ("id", "organization_id", "pull_request_id", "head_sha", "base_ref", "force_key", "epoch", "errors")
-    more = ("crashes", "waits", "must_finish", "traceparent", "create_time")
-    return Run(ref=ref, state=RunState(row["state"]), **{name: row[name] for name in (*same, *more)})
+    same = ("id", "organization_id", "head_sha", "base_ref", "epoch", "errors", "waits", "must_finish", "traceparent")
+    return Run(ref=ref, **{name: row[name] for name in same})

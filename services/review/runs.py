@@ -1,6 +1,5 @@
 """What happens to runs: asked for by events, claimed, kept alive, ended, put back, rescued, cancelled."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Connection, Database, Row
 from services.kit.telemetry import log, metrics
 from services.review import run_store as store
-from services.review.domain import Change, Run, RunState
+from services.review.domain import Change, PutBack, Run, RunState
 
 LEASE = timedelta(seconds=45)
 MAX_SUPERSEDINGS = 3  # in a row; then the run that is on is brought to its end
@@ -17,93 +16,102 @@ MAX_ERRORS = 5
 MAX_CRASHES = 3
 MAX_WAITING = timedelta(hours=24)
 CHANNEL = "review_runs"
+_DEALT_WITH = {RunState.PUBLISHED, RunState.CANCELLED}  # no event has such a head reviewed again
+_STOPPED = {RunState.SUPERSEDED: "a newer head came", RunState.CANCELLED: "cancelled by a person"}
 _logger = log.get("runs")
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What a heartbeat brings back."""
-
-    stop: RunState | None  # SUPERSEDED or CANCELLED
-    must_finish: bool
 
 
 class Runs:
     """The use cases around runs; each is one transaction, and everything is decided under the pull request's lock."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lease: timedelta = LEASE) -> None:
         self._database = database
+        self.lease = lease
 
     async def observe(self, organization_id: UUID, change: Change, traceparent: str) -> None:
         """Act on an event: begin or redirect the waiting run, and have a newer head supersede the one that is on."""
         async with self._database.tenant(organization_id) as connection:
             pull_request = await store.lock_pull_request(connection, organization_id, change.ref)
             runs = await store.runs_of(connection, pull_request["id"])
-            waiting = next((r for r in runs if r["state"] == RunState.QUEUED), None)
-            running = next((r for r in runs if r["state"] == RunState.RUNNING), None)
+            running = _in(runs, RunState.RUNNING)
             if change.action == "closed":
-                if waiting:
-                    await store.move(connection, waiting, RunState.SUPERSEDED, "the pull request was closed")
+                # An event may be late, so it ends nothing: what is on asks the host again, as what waits does anyway.
+                if running and not running["stop_state"]:
+                    await store.ask_to_stop(connection, running["id"], RunState.QUEUED)
+                return
+            key = change.head_sha, change.base_ref
+            if running and _key(running) == key:
+                await store.wake(connection, running["id"])
+            elif not any(_key(r) == key and RunState(r["state"]) in {*_DEALT_WITH, RunState.QUEUED} for r in runs):
+                await _begin(connection, pull_request, _in(runs, RunState.QUEUED), key, traceparent)
                 if running:
-                    await store.ask_to_stop(connection, running["id"], RunState.SUPERSEDED)
-                return
-            settled = {RunState.QUEUED, RunState.RUNNING, RunState.PUBLISHED, RunState.CANCELLED}
-            if any(r["state"] in settled and _key(r) == (change.head_sha, change.base_ref) for r in runs):
-                return
-            if waiting:
-                await store.retarget(connection, waiting["id"], change.head_sha, change.base_ref)
-            else:
-                await store.insert(connection, pull_request, change.head_sha, change.base_ref, traceparent)
-            if running and running["stop_reason"] == "":
-                since = pull_request["superseding_since"]
-                too_long = since is not None and pull_request["now"] - since > MAX_SUPERSEDING_TIME
-                if pull_request["superseded_count"] >= MAX_SUPERSEDINGS or too_long:
-                    await store.must_finish(connection, running["id"])
-                else:
-                    await store.count_superseding(connection, pull_request["id"])
-                    await store.ask_to_stop(connection, running["id"], RunState.SUPERSEDED)
-            await connection.execute(f"NOTIFY {CHANNEL}")
+                    await _supersede(connection, pull_request, running)
 
     async def claim(self, worker: str) -> Run | None:
-        """Take the run that is due first, or None; it is the worker's for LEASE from now."""
+        """Take the run that is due first, or None; it is the worker's for the lease from now."""
         async with self._database.queue() as connection:
             row = await store.lock_due(connection)
             if row is None:
                 return None
-            return store.to_run(await store.begin_claim(connection, row, worker, LEASE))
+            return store.to_run(
+                await store.begin_claim(connection, row, worker, self.lease, MAX_SUPERSEDINGS, MAX_SUPERSEDING_TIME)
+            )
 
-    async def heartbeat(self, run: Run) -> Orders:
-        """Keep the run for LEASE from now. Raises LeaseLostError."""
+    async def heartbeat(self, run: Run) -> RunState | None:
+        """Keep the run for the lease from now; answers what to make of it if it shall stop. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
             row = await store.hold(connection, run)
-            await store.extend_lease(connection, run.id, LEASE)
-            stop = RunState(row["stop_reason"]) if row["stop_reason"] else None
-            return Orders(stop, row["must_finish"])
+            await store.extend_lease(connection, run.id, self.lease)
+        return RunState(row["stop_state"]) if row["stop_state"] else None
 
-    async def adopt_head(self, run: Run, head_sha: str, base_ref: str) -> bool:
-        """Take over what the host says is the head; False if that head has a review already. Raises LeaseLostError."""
+    async def refresh(self, run: Run) -> Run:
+        """Answer the run as it stands now. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
-            await store.hold(connection, run)
-            for other in await store.runs_of(connection, run.pull_request_id):
-                same = _key(other) == (head_sha, base_ref) and other["force_key"] == run.force_key
-                if same and other["id"] != run.id and other["state"] == RunState.PUBLISHED:
-                    return False
-            await store.retarget(connection, run.id, head_sha, base_ref)
-            return True
+            return store.to_run(await store.hold(connection, run))
+
+    async def follow_head(self, run: Run, head_sha: str, base_ref: str) -> Run | None:
+        """Take over what the host says is the head; None if the run has ended, as that head is or will be dealt with.
+
+        A run with a report keeps its head, as what it has published may be frozen: it comes to its end where it must
+        finish, and otherwise another run takes its place. Raises LeaseLostError.
+        """
+        key = head_sha, base_ref
+        async with self._database.tenant(run.organization_id) as connection:
+            row = await store.hold(connection, run)
+            if row["must_finish"] and row["has_report"] and row["base_ref"] == base_ref:
+                return store.to_run(row)
+            others = [r for r in await store.runs_of(connection, row["pull_request_id"]) if r["id"] != run.id]
+            same = [r for r in others if _key(r) == key and r["force_key"] == row["force_key"]]
+            if any(RunState(r["state"]) in _DEALT_WITH for r in same):
+                reason = "this head has its review, or a person cancelled it"
+            elif _key(row) == key:
+                return store.to_run(row)
+            elif _in(others, RunState.QUEUED) and not row["must_finish"]:
+                reason = "a newer head waits"
+            elif not row["has_report"]:
+                await store.retarget(connection, run.id, head_sha, base_ref)
+                return run.at(head_sha, base_ref)
+            else:
+                reason = _STOPPED[RunState.SUPERSEDED]
+                if not _in(others, RunState.QUEUED):
+                    await _insert_like(connection, row, key)
+            await _end(connection, row, RunState.SUPERSEDED, reason)
+        _tell(run.id, RunState.SUPERSEDED, reason)
+        return None
 
     async def finish(self, run: Run, state: RunState, reason: str = "", url: str = "") -> None:
         """Bring the run to its end. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
             row = await store.hold(connection, run)
-            await store.move(connection, row, state, reason, **({"url": url} if url else {}))
-        metrics.RUNS.labels(state.value).inc()
-        _logger.info("run ended", run_id=str(run.id), state=state.value, reason=reason)
+            await _end(connection, row, state, reason, **({"url": url} if url else {}))
+        _tell(run.id, state, reason)
 
-    async def put_back(self, run: Run, kind: str, reason: str, delay: timedelta) -> None:
-        """Let a run be tried again after `delay`; `kind` is errors, waits or release. Raises LeaseLostError."""
+    async def put_back(self, run: Run, kind: PutBack, reason: str, delay: timedelta) -> None:
+        """Let a run be tried again after `delay`, unless it was asked to stop. Raises LeaseLostError."""
         async with self._database.tenant(run.organization_id) as connection:
             row = await store.hold(connection, run)
-            await _back_to_queue(connection, row, kind, reason, delay)
+            state, reason = await _back_to_queue(connection, row, kind, reason, delay)
+        _tell(run.id, state, reason)
 
     async def rescue(self) -> bool:
         """Put back one run whose worker has let its lease run out; True if there was one."""
@@ -111,44 +119,105 @@ class Runs:
             row = await store.lock_expired(connection)
             if row is None:
                 return False
-            metrics.LEASES_LOST.inc()
-            delay = timedelta(seconds=2 ** min(row["crashes"], 6) - 1)
-            await _back_to_queue(connection, row, "crashes", "its worker stopped", delay)
-            _logger.warning("run rescued", run_id=str(row["id"]), crashes=row["crashes"] + 1)
-            return True
+            delay = timedelta(seconds=2 ** row["crashes"] - 1)
+            state, reason = await _back_to_queue(connection, row, PutBack.CRASH, "its worker stopped", delay)
+        metrics.LEASES_LOST.inc()
+        _tell(row["id"], state, reason)
+        return True
 
     async def cancel(self, organization_id: UUID, run_id: UUID) -> None:
         """End a run on a person's word. Raises AppError NOT_FOUND or WRONG_STATE."""
         async with self._database.tenant(organization_id) as connection:
             row = await store.lock_of_run(connection, run_id)
             if row is None:
-                raise AppError(Reason.NOT_FOUND, review=str(run_id))
+                raise AppError(Reason.NOT_FOUND, "There is no such review.", review=str(run_id))
             state = RunState(row["state"])
             if state.is_final:
                 raise AppError(Reason.WRONG_STATE, f"The review is {state.lower()} already.", state=state.lower())
-            if state is RunState.QUEUED:
-                await store.move(connection, row, RunState.CANCELLED, "cancelled by a person")
-            else:
+            if state is RunState.RUNNING:
                 await store.ask_to_stop(connection, run_id, RunState.CANCELLED)
+                return
+            await _end(connection, row, RunState.CANCELLED, _STOPPED[RunState.CANCELLED])
+        _tell(run_id, RunState.CANCELLED, _STOPPED[RunState.CANCELLED])
 
 
 def _key(row: Row) -> tuple[str, str]:
     return row["head_sha"], row["base_ref"]
 
 
-async def _back_to_queue(connection: Connection, row: Row, kind: str, reason: str, delay: timedelta) -> None:
+def _in(runs: list[Row], state: RunState) -> Row | None:
+    return next((r for r in runs if r["state"] == state), None)
+
+
+def _tell(run_id: UUID, state: RunState, reason: str) -> None:
+    if state.is_final:
+        metrics.RUNS.labels(state.value).inc()
+    _logger.info("run ended" if state.is_final else "run put back", run_id=str(run_id), state=state, reason=reason)
+
+
+async def _begin(
+    connection: Connection, pull_request: Row, waiting: Row | None, key: tuple[str, str], traceparent: str
+) -> None:
+    """Have a run wait for a head: the one that waits already, unless something of it may be frozen at the host."""
+    if waiting and not waiting["has_report"]:
+        await store.retarget(connection, waiting["id"], *key)
+        return
+    if waiting:
+        await store.move(connection, waiting, RunState.SUPERSEDED, _STOPPED[RunState.SUPERSEDED])
+    until = waiting["available_at"] if waiting and waiting["waits"] else None  # the host's limit holds for all heads
+    organization_id, pull_request_id = pull_request["organization_id"], pull_request["id"]
+    await store.insert(connection, organization_id, pull_request_id, *key, traceparent, available_at=until)
+
+
+async def _supersede(connection: Connection, pull_request: Row, running: Row) -> None:
+    """Have the run that is on stop for a newer head, or come to its end if that has gone on for too long."""
+    if running["stop_state"] or running["must_finish"]:
+        return
+    since = pull_request["superseding_since"]
+    if since is not None and pull_request["now"] - since > MAX_SUPERSEDING_TIME:
+        await store.must_finish(connection, running["id"])
+    else:
+        await store.count_superseding(connection, pull_request["id"])
+        await store.ask_to_stop(connection, running["id"], RunState.SUPERSEDED)
+
+
+async def _insert_like(connection: Connection, row: Row, key: tuple[str, str]) -> None:
+    same = row["organization_id"], row["pull_request_id"]
+    await store.insert(connection, *same, *key, row["traceparent"], force_key=row["force_key"])
+
+
+async def _end(connection: Connection, row: Row, state: RunState, reason: str, **values: str | int) -> None:
+    """Move a run to its end; an event that came while it was on, and may say more than the run knew, gets its own."""
+    await store.move(connection, row, state, reason, **values)
+    waits = _in(await store.runs_of(connection, row["pull_request_id"]), RunState.QUEUED) is not None
+    if row["woken"] and not waits and state not in _DEALT_WITH:
+        await _insert_like(connection, row, _key(row))
+        waits = True
+    if state is not RunState.SUPERSEDED or not waits:
+        await store.forget_supersedings(connection, row["pull_request_id"])
+
+
+async def _back_to_queue(
+    connection: Connection, row: Row, kind: PutBack, reason: str, delay: timedelta
+) -> tuple[RunState, str]:
+    """Let a run wait again or, where it may not, end it; answers what became of it and why."""
     now = await connection.fetchval("SELECT clock_timestamp()")
     others = await store.runs_of(connection, row["pull_request_id"])
-    limits = {"errors": MAX_ERRORS, "crashes": MAX_CRASHES}
-    count = row[kind] + 1 if kind in ("errors", "crashes", "waits") else 0
-    if row["stop_reason"]:
-        await store.move(connection, row, RunState(row["stop_reason"]), reason)
-    elif any(other["state"] == RunState.QUEUED for other in others):
-        await store.move(connection, row, RunState.SUPERSEDED, "a newer head waits")
-    elif kind in limits and count >= limits[kind]:
-        await store.move(connection, row, RunState.FAILED, f"{reason} (after {count} attempts)", **{kind: count})
-    elif kind == "waits" and now - row["create_time"] > MAX_WAITING:
-        await store.move(connection, row, RunState.FAILED, f"{reason} (for more than a day)")
+    stop = RunState(row["stop_state"]) if row["stop_state"] else None
+    values = {kind.value: row[kind.value] + 1} if kind is not PutBack.RELEASE else {}
+    limit = {PutBack.ERROR: MAX_ERRORS, PutBack.CRASH: MAX_CRASHES}.get(kind)
+    wait_since = row["wait_since"] or now if kind is PutBack.WAIT else row["wait_since"]
+    if stop in _STOPPED:
+        state, reason = stop, _STOPPED[stop]
+    elif _in(others, RunState.QUEUED):
+        state, reason = RunState.SUPERSEDED, "a newer head waits"
+    elif limit is not None and values[kind.value] >= limit:
+        state, reason = RunState.FAILED, f"{reason} (after {values[kind.value]} attempts)"
+    elif kind is PutBack.WAIT and now - wait_since > MAX_WAITING:
+        state, reason = RunState.FAILED, f"{reason} (for more than a day)"
     else:
-        counted = {kind: count} if count else {}
-        await store.move(connection, row, RunState.QUEUED, reason, available_at=now + delay, **counted)
+        state = RunState.QUEUED
+        await store.move(connection, row, state, reason, available_at=now + delay, wait_since=wait_since, **values)
+        return state, reason
+    await _end(connection, row, state, reason, **values)
+    return state, reason

@@ -10,6 +10,7 @@ from services.kit.ids import new_id
 from services.kit.postgres.pool import Connection, Row
 from services.review.domain import Finding, Report, Run
 
+ALL = 10_000  # findings of a review; the analysis gives fewer
 _REVIEW = (
     "SELECT r.id, r.state, r.state_reason, r.head_sha, r.base_sha, r.create_time, r.finish_time, r.summary, r.url, "
     "r.receipt, p.host, p.repository, p.number "
@@ -48,15 +49,15 @@ async def list_findings(connection: Connection, run_id: UUID, after: int, limit:
     return rows
 
 
-async def get_checkpoint(connection: Connection, run_id: UUID, step: str, input_sha256: str) -> bytes | None:
-    """Answer the result of a step that was done with this input."""
-    result: bytes | None = await connection.fetchval(
-        "SELECT result FROM review.checkpoints WHERE run_id = $1 AND step = $2 AND input_sha256 = $3",
+async def has_checkpoint(connection: Connection, run_id: UUID, step: str, input_sha256: str) -> bool:
+    """Whether a step was done with this input."""
+    done: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM review.checkpoints WHERE run_id = $1 AND step = $2 AND input_sha256 = $3)",
         run_id,
         step,
         input_sha256,
     )
-    return result
+    return done
 
 
 async def save_report(connection: Connection, run: Run, report: Report, receipt: Mapping[str, Any]) -> None:
@@ -65,8 +66,8 @@ async def save_report(connection: Connection, run: Run, report: Report, receipt:
         "UPDATE review.runs SET base_sha = $2, summary = $3, receipt = $4::jsonb WHERE id = $1",
         run.id,
         report.base_sha,
-        report.summary,
-        json.dumps(receipt),
+        _storable(report.summary),
+        json.dumps(_storable(receipt)),
     )
     await connection.execute("DELETE FROM review.findings WHERE run_id = $1", run.id)
     await connection.executemany(
@@ -78,7 +79,7 @@ async def save_report(connection: Connection, run: Run, report: Report, receipt:
     )
 
 
-async def add_checkpoint(connection: Connection, run: Run, step: str, input_sha256: str, result: bytes) -> None:
+async def add_checkpoint(connection: Connection, run: Run, step: str, input_sha256: str, result: bytes = b"") -> None:
     """Note that a step is done for this input; `result` is empty where it stands in tables of its own."""
     await connection.execute(
         "INSERT INTO review.checkpoints (run_id, organization_id, step, input_sha256, result) "
@@ -92,9 +93,9 @@ async def add_checkpoint(connection: Connection, run: Run, step: str, input_sha2
 
 
 async def claim_envelope(connection: Connection) -> Row | None:
-    """Take an envelope from the inbox, counting the attempt; it comes back in a minute unless it is settled."""
+    """Take an envelope from the inbox, counting the attempt; it comes back in 15 seconds unless it is settled."""
     return await connection.fetchrow(
-        "UPDATE review.inbox SET attempts = attempts + 1, available_at = clock_timestamp() + interval '1 minute' "
+        "UPDATE review.inbox SET attempts = attempts + 1, available_at = clock_timestamp() + interval '15 seconds' "
         "WHERE id = (SELECT id FROM review.inbox WHERE state = 'RECEIVED' AND available_at <= clock_timestamp() "
         "ORDER BY available_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
     )
@@ -114,15 +115,24 @@ async def settle_envelope(
     )
 
 
-def _columns(position: int, finding: Finding) -> tuple[Any, ...]:
-    return (
+def _storable(value: Any) -> Any:
+    """Answer plain JSON with U+FFFD for each NUL, which Postgres does not take in text."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, Mapping):
+        return {key: _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
+
+
+def _columns(position: int, finding: Finding) -> list[Any]:
+    columns = [
         position,
         finding.fingerprint,
         finding.path,
         finding.side.value,
         finding.start_line,
         finding.end_line,
-        finding.quote.replace("\0", "\ufffd"),  # Postgres has no NUL in text
+        finding.quote,
         finding.severity.value,
         finding.category,
         finding.confidence,
@@ -133,4 +143,5 @@ def _columns(position: int, finding: Finding) -> tuple[Any, ...]:
         finding.source.name,
         finding.source.rule_id,
         finding.source.model,
-    )
+    ]
+    return [_storable(column) for column in columns]

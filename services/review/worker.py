@@ -5,51 +5,63 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
 from services.kit.errors import AppError
 from services.kit.telemetry import log, metrics, trace
-from services.review.domain import Run, RunState
-from services.review.pipeline import Pipeline
+from services.review.domain import PutBack, Run, RunState
 from services.review.run_store import LeaseLostError
-from services.review.runs import LEASE, Runs
+from services.review.runs import Runs
 
-HEARTBEAT = LEASE / 3
-_MARGIN = timedelta(seconds=5)  # the worker stops this long before its lease ends
+_RETRY_SECONDS = 1.0  # between attempts to tell a database that does not answer
 _logger = log.get("worker")
 
 
 class Worker:
-    """Carries up to `concurrency` runs at a time."""
+    """Carries up to `concurrency` runs at a time; `carry` does the work of one and ends or puts back the run.
 
-    def __init__(self, runs: Runs, pipeline: Pipeline, concurrency: int) -> None:
+    The lease is prolonged each third of it, and the worker stops a ninth of it before its end.
+    """
+
+    def __init__(self, runs: Runs, carry: Callable[[Run], Coroutine[Any, Any, None]], concurrency: int) -> None:
         self._runs = runs
-        self._pipeline = pipeline
-        self._places = asyncio.Semaphore(concurrency)
+        self._carry = carry
+        self._free = concurrency
         self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._orders = asyncio.Event()
+        self._heartbeat = runs.lease.total_seconds() / 3
+        self._safe = runs.lease.total_seconds() * 8 / 9
+        self._tasks: dict[asyncio.Task[None], asyncio.Event] = {}
+        self._on_free: Callable[[], None] = lambda: None
+
+    def when_free(self, wake: Callable[[], None]) -> None:
+        """Have `wake` called whenever there is a place again."""
+        self._on_free = wake
 
     def wake(self) -> None:
         """Hint that somebody may want a run to stop."""
-        self._orders.set()
+        for orders in self._tasks.values():
+            orders.set()
 
     async def claim_next(self) -> bool:
-        """Begin a run if one is due and there is a place; True if one was begun."""
-        await self._places.acquire()
-        try:
-            claimed_at = _now()
-            run = await self._runs.claim(self._name)
-        except BaseException:
-            self._places.release()
-            raise
-        if run is None:
-            self._places.release()
+        """Begin a run if there is a place and one is due; True if one was begun. Never waits for a place."""
+        if not self._free:
             return False
-        task = asyncio.create_task(self._hold(run, claimed_at))
-        self._tasks.add(task)
+        self._free -= 1
+        claimed_at, run = _now(), None
+        try:
+            run = await self._runs.claim(self._name)
+        finally:
+            if run is None:
+                self._free += 1
+        if run is None:
+            return False
+        orders = asyncio.Event()
+        task = asyncio.create_task(self._hold(run, claimed_at, orders))
+        self._tasks[task] = orders
         task.add_done_callback(self._done)
         return True
 
@@ -59,28 +71,31 @@ class Worker:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        self._places.release()
+        del self._tasks[task]
+        self._free += 1
+        self._on_free()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("run left to the rescuer", exc_info=error)
 
-    async def _hold(self, run: Run, claimed_at: float) -> None:
+    async def _hold(self, run: Run, claimed_at: float, orders: asyncio.Event) -> None:
         started = time.perf_counter()
         with (
             structlog.contextvars.bound_contextvars(run_id=str(run.id)),
             trace.span("review run", parent=run.traceparent, run_id=str(run.id), head=run.head_sha),
         ):
             _logger.info("run claimed", repository=run.ref.repository, number=run.ref.number, epoch=run.epoch)
-            work = asyncio.create_task(self._pipeline.carry(run))
-            keeper = asyncio.create_task(self._keep(run, claimed_at))
+            work = asyncio.create_task(self._carry(run))
+            keeper = asyncio.create_task(self._keep(run, claimed_at, orders))
             try:
                 await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
                 await self._end(run, work, keeper)
             except asyncio.CancelledError:
                 await _stop(work)
                 with contextlib.suppress(LeaseLostError, AppError):
-                    await self._runs.put_back(run, "release", "the worker was stopped", timedelta())
+                    await self._runs.put_back(run, PutBack.RELEASE, "the worker was stopped", timedelta())
                 raise
             finally:
                 await _stop(keeper)
@@ -89,11 +104,8 @@ class Worker:
     async def _end(self, run: Run, work: "asyncio.Task[None]", keeper: "asyncio.Task[RunState | None]") -> None:
         if not work.done():
             await _stop(work)
-            stop = await keeper
-            if stop is not None:
-                words = "a newer head, or a closed pull request" if stop is RunState.SUPERSEDED else "by a person"
-                with contextlib.suppress(LeaseLostError):
-                    await self._runs.finish(run, stop, words)
+            if keeper.result() is not None:
+                await self._put_back(run, PutBack.RELEASE, "the pull request was closed; the host is asked again")
             return
         try:
             work.result()
@@ -101,48 +113,51 @@ class Worker:
             _logger.warning("lease lost")
         except AppError as error:
             # Not the run's fault: the database did not answer when the run was to be moved.
-            await self._put_back(run, "release", error.message or error.reason.value, timedelta(seconds=1))
+            reason = error.message or error.reason.value
+            await self._put_back(run, PutBack.RELEASE, reason, timedelta(seconds=1))
         except Exception as error:
             _logger.exception("run failed")
             delay = timedelta(seconds=min(2**run.errors, 60))
-            await self._put_back(run, "errors", f"internal error ({type(error).__name__})", delay)
+            await self._put_back(run, PutBack.ERROR, f"internal error ({type(error).__name__})", delay)
 
-    async def _put_back(self, run: Run, kind: str, reason: str, delay: timedelta) -> None:
-        """Put a run back, trying for as long as its lease surely lasts; after that a rescuer does it."""
-        for _ in range(int(_MARGIN.total_seconds()) * 2):
+    async def _put_back(self, run: Run, kind: PutBack, reason: str, delay: timedelta = timedelta()) -> None:
+        """Put a run back, trying until its lease has surely ended; after that a rescuer does it."""
+        until = _now() + self._runs.lease.total_seconds()
+        while _now() < until:
             try:
                 await self._runs.put_back(run, kind, reason, delay)
             except LeaseLostError:
                 return
             except AppError:
-                await asyncio.sleep(1)
+                await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
         _logger.warning("run left to the rescuer", reason=reason)
 
-    async def _keep(self, run: Run, claimed_at: float) -> RunState | None:
+    async def _keep(self, run: Run, claimed_at: float, orders: asyncio.Event) -> RunState | None:
         """Send heartbeats; returns what the run shall become when it shall stop, None when the lease cannot be held."""
-        safe_until = claimed_at + (LEASE - _MARGIN).total_seconds()
+        safe_until = claimed_at + self._safe
         while True:
-            pause = min(HEARTBEAT.total_seconds(), max(safe_until - _now(), 0))
-            self._orders.clear()
+            pause = min(self._heartbeat, max(safe_until - _now(), 0))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._orders.wait(), pause)
+                await asyncio.wait_for(orders.wait(), pause)
+            orders.clear()
             asked_at = _now()
             if asked_at >= safe_until:
                 metrics.LEASES_LOST.inc()
                 _logger.warning("lease given up: the database did not answer in time")
                 return None
             try:
-                orders = await asyncio.wait_for(self._runs.heartbeat(run), safe_until - asked_at)
-            except (AppError, TimeoutError):
-                await asyncio.sleep(min(1.0, max(safe_until - _now(), 0)))
-                continue
+                stop = await asyncio.wait_for(self._runs.heartbeat(run), safe_until - asked_at)
             except LeaseLostError:
                 return None
-            safe_until = asked_at + (LEASE - _MARGIN).total_seconds()
-            if orders.stop is not None and not orders.must_finish:
-                return orders.stop
+            except Exception as error:  # of whatever kind: without a heartbeat the lease runs out
+                _logger.warning("heartbeat failed", error=type(error).__name__)
+                await asyncio.sleep(min(_RETRY_SECONDS, max(safe_until - _now(), 0)))
+                continue
+            safe_until = asked_at + self._safe
+            if stop is not None:
+                return stop
 
 
 def _now() -> float:
@@ -150,6 +165,6 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-async def _stop(task: "asyncio.Task[object]") -> None:
+async def _stop(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

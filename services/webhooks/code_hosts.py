@@ -9,6 +9,7 @@ from services.webhooks.hosts import ADAPTERS
 from services.webhooks.hosts.base import (
     ForbiddenError,
     HostError,
+    InvalidError,
     MovedError,
     NotFoundError,
     PullRequest,
@@ -80,12 +81,12 @@ def host_errors(host: str) -> Iterator[None]:
         yield
     except UnauthorizedError as error:
         raise AppError(Reason.HOST_REFUSED, f"{error}; check {token_variable(host)}") from None
-    except (ForbiddenError, NotFoundError) as error:
+    except (ForbiddenError, NotFoundError, InvalidError) as error:
         raise AppError(Reason.HOST_REFUSED, str(error)) from None
     except RateLimitedError as error:
         wait = max(error.until - datetime.now(UTC), _MIN_WAIT)
         raise AppError(Reason.HOST_RATE_LIMITED, str(error), retry_after=wait) from None
     except MovedError as error:
-        raise AppError(Reason.UNAVAILABLE, str(error), retry_after=_MIN_WAIT) from None
+        raise AppError(Reason.UNAVAILABLE, str(error), retry_after=_MIN_WAIT, moved="true") from None
     except HostError as error:
         raise AppError(Reason.HOST_UNAVAILABLE, str(error)) from None

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from uuid import UUID
 
 from services.kit import paging
@@ -62,9 +61,7 @@ class DeliveryWorker:
         self, row: Row, state: DeliveryState, reason: str, event: PullRequestChanged | None = None
     ) -> None:
         async with self._database.tenant(row["organization_id"]) as connection:
-            settled = await store.settle_delivery(
-                connection, row["id"], row["attempts"], state, reason, delay=timedelta()
-            )
+            settled = await store.settle_delivery(connection, row["id"], row["attempts"], state, reason)
             if settled and event is not None:
                 await outbox.append(connection, "webhooks", self._seal(row["organization_id"], event))
         metrics.DELIVERIES.labels(row["host"], state.value.lower()).inc()

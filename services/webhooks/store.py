@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from uuid import UUID
 
 from services.kit.ids import new_id
@@ -51,32 +50,26 @@ async def add_delivery(
 
 
 async def claim_delivery(connection: Connection) -> Row | None:
-    """Take a delivery, counting the attempt; it comes back in a minute unless it is settled."""
+    """Take a delivery, counting the attempt; it comes back in 15 seconds unless it is settled."""
     return await connection.fetchrow(
         "UPDATE webhooks.deliveries SET attempts = attempts + 1, "
-        "available_at = clock_timestamp() + interval '1 minute' WHERE id = (SELECT id FROM webhooks.deliveries "
+        "available_at = clock_timestamp() + interval '15 seconds' WHERE id = (SELECT id FROM webhooks.deliveries "
         "WHERE state = 'RECEIVED' AND available_at <= clock_timestamp() ORDER BY available_at LIMIT 1 "
         "FOR UPDATE SKIP LOCKED) RETURNING *"
     )
 
 
 async def settle_delivery(
-    connection: Connection,
-    delivery_id: UUID,
-    attempts: int,
-    state: DeliveryState,
-    reason: str = "",
-    delay: timedelta = timedelta(),
+    connection: Connection, delivery_id: UUID, attempts: int, state: DeliveryState, reason: str
 ) -> bool:
     """Say what became of a claimed delivery; False if it has been claimed again since, and nothing was written."""
     done: str = await connection.execute(
-        "UPDATE webhooks.deliveries SET state = $3, reason = $4, available_at = clock_timestamp() + $5::interval, "
-        "update_time = clock_timestamp() WHERE id = $1 AND attempts = $2 AND state = 'RECEIVED'",
+        "UPDATE webhooks.deliveries SET state = $3, reason = $4, update_time = clock_timestamp() "
+        "WHERE id = $1 AND attempts = $2 AND state = 'RECEIVED'",
         delivery_id,
         attempts,
         state.value,
         reason,
-        delay,
     )
     return done == "UPDATE 1"
 

@@ -47,10 +47,13 @@ CREATE TABLE review.runs (
     worker text NOT NULL DEFAULT '',
     lease_expire_time timestamptz,
     must_finish boolean NOT NULL DEFAULT false, -- heads move faster than reviews: this one is told to the end
-    stop_reason text NOT NULL DEFAULT '' CHECK (stop_reason IN ('', 'SUPERSEDED', 'CANCELLED')),
+    stop_state text NOT NULL DEFAULT '' -- what its worker is asked to make of it
+        CHECK (stop_state IN ('', 'QUEUED', 'SUPERSEDED', 'CANCELLED')),
+    woken boolean NOT NULL DEFAULT false, -- an event of this head came while the run was on
     errors integer NOT NULL DEFAULT 0,
     crashes integer NOT NULL DEFAULT 0,
     waits integer NOT NULL DEFAULT 0,
+    wait_since timestamptz, -- of the first wait
     summary text NOT NULL DEFAULT '',
     receipt jsonb,
     url text NOT NULL DEFAULT '',

@@ -1,68 +1,20 @@
 """Runs on a real Postgres: one in progress and one waiting, superseding, leases, rescue, and the limits of each."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeAlias
 from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.review import runs as module
-from services.review.domain import Change, PullRequestRef, Run, RunState
+from services.review.domain import PutBack, RunState
 from services.review.machine import ALLOWED
 from services.review.run_store import LeaseLostError, move
 from services.review.runs import Runs
-from tests.support.postgres import Database as OneDatabase
-
-Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-ORGANIZATION = uuid4()
-REF = PullRequestRef("github", "", "42", "acme/shop", 7)
-A, B, C, D, E = (letter * 40 for letter in "abcde")
-
-
-@pytest.fixture
-async def db(database: OneDatabase) -> AsyncIterator[Database]:
-    opened = Database(database.app_dsn, "review")
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def runs(db: Database) -> Runs:
-    return Runs(db)
-
-
-@pytest.fixture
-async def owner(database: OneDatabase) -> AsyncIterator[Owner]:
-    connection = await asyncpg.connect(database.owner_dsn)
-    yield connection
-    await connection.close()
-
-
-async def observe(runs: Runs, head: str, action: str = "synchronized", ref: PullRequestRef = REF) -> None:
-    await runs.observe(ORGANIZATION, Change(ref, action, head, "main"), "")
-
-
-async def states(owner: Owner) -> list[tuple[str, str]]:
-    return [(r["head_sha"], r["state"]) for r in await owner.fetch("SELECT * FROM review.runs ORDER BY id")]
-
-
-async def one(owner: Owner, query: str) -> asyncpg.Record:
-    row = await owner.fetchrow(query)
-    assert row is not None
-    return row
-
-
-async def claim(runs: Runs) -> Run:
-    run = await runs.claim("test")
-    assert run is not None
-    return run
+from tests.integration.review.steps import ORGANIZATION, REF, A, B, C, D, E, Owner, claim, observe, one, states
 
 
 async def expire(owner: Owner) -> None:
@@ -96,8 +48,6 @@ async def test_twenty_claimers_take_each_run_once(runs: Runs, db: Database, owne
             claimed.append(run.id)
 
     await asyncio.gather(*(take() for _ in range(20)))
-    while run := await runs.claim("test"):  # one that lost a race for a lock leaves the rest to the next look
-        claimed.append(run.id)
     assert len(claimed) == len(set(claimed)) == 30
 
 
@@ -112,9 +62,9 @@ async def test_a_claim_takes_nothing_while_a_run_of_the_pull_request_is_on(runs:
 async def test_a_newer_head_stops_the_run_that_is_on(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
     run = await claim(runs)
-    assert (await runs.heartbeat(run)).stop is None
+    assert await runs.heartbeat(run) is None
     await observe(runs, B)
-    assert (await runs.heartbeat(run)).stop is RunState.SUPERSEDED
+    assert await runs.heartbeat(run) is RunState.SUPERSEDED
     await runs.finish(run, RunState.SUPERSEDED, "newer head")
     assert (await claim(runs)).head_sha == B
 
@@ -124,16 +74,16 @@ async def test_after_three_supersedings_the_run_that_is_on_comes_to_its_end(runs
     for head in (B, C, D):
         run = await claim(runs)
         await observe(runs, head)
-        assert (await runs.heartbeat(run)).stop is RunState.SUPERSEDED
+        assert await runs.heartbeat(run) is RunState.SUPERSEDED
         await runs.finish(run, RunState.SUPERSEDED)
     run = await claim(runs)
     await observe(runs, E)
-    orders = await runs.heartbeat(run)
-    assert (orders.stop, orders.must_finish) == (None, True)
+    assert await runs.heartbeat(run) is None
+    assert run.must_finish
     await runs.finish(run, RunState.PUBLISHED)
     run = await claim(runs)  # and the count begins anew
     await observe(runs, A[:-1] + "0")
-    assert (await runs.heartbeat(run)).stop is RunState.SUPERSEDED
+    assert await runs.heartbeat(run) is RunState.SUPERSEDED
 
 
 async def test_after_ten_minutes_of_superseding_the_run_that_is_on_comes_to_its_end(runs: Runs, owner: Owner) -> None:
@@ -141,7 +91,9 @@ async def test_after_ten_minutes_of_superseding_the_run_that_is_on_comes_to_its_
     run = await claim(runs)
     await owner.execute("UPDATE review.pull_requests SET superseding_since = clock_timestamp() - interval '11 minutes'")
     await observe(runs, B)
-    assert (await runs.heartbeat(run)).must_finish
+    assert await runs.heartbeat(run) is None
+    assert not run.must_finish
+    assert (await runs.refresh(run)).must_finish
 
 
 async def test_a_head_with_a_review_is_not_reviewed_again(runs: Runs, owner: Owner) -> None:
@@ -161,13 +113,20 @@ async def test_a_head_without_a_review_is_tried_again_by_the_next_event(
     assert await states(owner) == [(A, end.value), (A, "QUEUED")]
 
 
-async def test_closing_ends_what_waits_and_stops_what_is_on(runs: Runs, owner: Owner) -> None:
+async def test_closing_has_the_host_asked_again_and_ends_nothing_by_itself(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
+    await observe(runs, A, action="closed")  # perhaps late: it may be open again
     run = await claim(runs)
-    await observe(runs, B)
-    await observe(runs, B, action="closed")
-    assert (await runs.heartbeat(run)).stop is RunState.SUPERSEDED
-    assert await states(owner) == [(A, "RUNNING"), (B, "SUPERSEDED")]
+    await observe(runs, A, action="closed")
+    assert await runs.heartbeat(run) is RunState.QUEUED
+    await runs.put_back(run, PutBack.RELEASE, "closed", timedelta())
+    again = await claim(runs)
+    assert (again.id, await runs.heartbeat(again)) == (run.id, None)
+
+
+async def test_a_close_of_what_nobody_reviews_does_nothing(runs: Runs, owner: Owner) -> None:
+    await observe(runs, A, action="closed")
+    assert await states(owner) == []
 
 
 async def test_the_epoch_rises_with_each_claim_and_fences_the_old_worker(runs: Runs, owner: Owner) -> None:
@@ -178,11 +137,11 @@ async def test_the_epoch_rises_with_each_claim_and_fences_the_old_worker(runs: R
     await due(owner)
     second = await claim(runs)
     assert (second.id, second.epoch) == (first.id, first.epoch + 1)
-    for attempt in (runs.heartbeat(first), runs.finish(first, RunState.PUBLISHED), runs.adopt_head(first, B, "main")):
+    for attempt in (runs.heartbeat(first), runs.finish(first, RunState.PUBLISHED), runs.follow_head(first, B, "main")):
         with pytest.raises(LeaseLostError):
             await attempt
     with pytest.raises(LeaseLostError):
-        await runs.put_back(first, "errors", "late", timedelta())
+        await runs.put_back(first, PutBack.ERROR, "late", timedelta())
     assert await states(owner) == [(A, "RUNNING")]
 
 
@@ -194,7 +153,7 @@ async def test_a_lease_that_lasts_is_not_rescued(runs: Runs, owner: Owner) -> No
 
 async def test_crashes_errors_and_waits_are_counted_apart(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
-    for kind in ("errors", "waits", "waits", "release"):
+    for kind in (PutBack.ERROR, PutBack.WAIT, PutBack.WAIT, PutBack.RELEASE):
         await runs.put_back(await claim(runs), kind, "why", timedelta())
     await claim(runs)
     await expire(owner)
@@ -206,7 +165,7 @@ async def test_crashes_errors_and_waits_are_counted_apart(runs: Runs, owner: Own
 async def test_spent_errors_fail_the_run_with_the_reason(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
     for _ in range(module.MAX_ERRORS):
-        await runs.put_back(await claim(runs), "errors", "the host is down", timedelta())
+        await runs.put_back(await claim(runs), PutBack.ERROR, "the host is down", timedelta())
     row = await one(owner, "SELECT state, state_reason FROM review.runs")
     assert tuple(row) == ("FAILED", f"the host is down (after {module.MAX_ERRORS} attempts)")
 
@@ -221,13 +180,15 @@ async def test_spent_crashes_fail_the_run(runs: Runs, owner: Owner) -> None:
     assert await states(owner) == [(A, "FAILED")]
 
 
-async def test_waits_do_not_fail_a_run_before_a_day_is_over(runs: Runs, owner: Owner) -> None:
+async def test_waits_do_not_fail_a_run_before_a_day_of_them_is_over(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
+    await owner.execute("UPDATE review.runs SET create_time = create_time - interval '25 hours'")  # a long queue
     for _ in range(20):
-        await runs.put_back(await claim(runs), "waits", "rate limit", timedelta())
-    await owner.execute("UPDATE review.runs SET create_time = create_time - interval '25 hours'")
-    await runs.put_back(await claim(runs), "waits", "rate limit", timedelta())
-    assert await states(owner) == [(A, "FAILED")]
+        await runs.put_back(await claim(runs), PutBack.WAIT, "rate limit", timedelta())
+    await owner.execute("UPDATE review.runs SET wait_since = wait_since - interval '25 hours'")
+    await runs.put_back(await claim(runs), PutBack.WAIT, "rate limit", timedelta())
+    row = await one(owner, "SELECT state, state_reason FROM review.runs")
+    assert tuple(row) == ("FAILED", "rate limit (for more than a day)")
 
 
 async def test_a_run_that_goes_back_while_a_newer_head_waits_is_superseded(runs: Runs, owner: Owner) -> None:
@@ -235,7 +196,7 @@ async def test_a_run_that_goes_back_while_a_newer_head_waits_is_superseded(runs:
     run = await claim(runs)
     await owner.execute("UPDATE review.pull_requests SET superseded_count = 99")  # it is told to finish
     await observe(runs, B)
-    await runs.put_back(run, "errors", "why", timedelta())
+    await runs.put_back(run, PutBack.ERROR, "why", timedelta())
     assert await states(owner) == [(A, "SUPERSEDED"), (B, "QUEUED")]
 
 
@@ -248,14 +209,56 @@ async def test_a_rescued_run_that_was_told_to_stop_stops(runs: Runs, owner: Owne
     assert await states(owner) == [(A, "CANCELLED")]
 
 
-async def test_adopting_a_head_that_has_a_review_says_so(runs: Runs, owner: Owner) -> None:
+@pytest.mark.parametrize("end", [RunState.COMPLETED, RunState.SUPERSEDED, RunState.FAILED])
+async def test_an_event_of_its_own_head_while_a_run_is_on_is_not_lost_with_it(
+    runs: Runs, owner: Owner, end: RunState
+) -> None:
     await observe(runs, A)
-    await runs.finish(await claim(runs), RunState.PUBLISHED)
-    await observe(runs, B)  # an old event, late
     run = await claim(runs)
-    assert not await runs.adopt_head(run, A, "main")
-    assert await runs.adopt_head(run, C, "main")
-    assert await states(owner) == [(A, "PUBLISHED"), (C, "RUNNING")]
+    await observe(runs, A, action="reopened")  # after the run asked the host, before it ended
+    await runs.finish(run, end)
+    assert await states(owner) == [(A, end.value), (A, "QUEUED")]
+    await runs.finish(await claim(runs), end)
+    assert await states(owner) == [(A, end.value)] * 2  # each event once
+
+
+async def test_an_event_of_a_head_that_is_published_meanwhile_begins_nothing(runs: Runs, owner: Owner) -> None:
+    await observe(runs, A)
+    run = await claim(runs)
+    await observe(runs, A)
+    await runs.finish(run, RunState.PUBLISHED)
+    assert await states(owner) == [(A, "PUBLISHED")]
+
+
+async def test_a_row_of_supersedings_is_over_when_none_waits(runs: Runs, owner: Owner) -> None:
+    await observe(runs, A)
+    for head in (B, C, D):
+        run = await claim(runs)
+        await observe(runs, head)
+        await runs.put_back(run, PutBack.RELEASE, "", timedelta())
+    await runs.finish(await claim(runs), RunState.SUPERSEDED, "the pull request is closed")
+    await observe(runs, D, action="reopened")
+    assert not (await claim(runs)).must_finish
+
+
+async def test_a_locked_pull_request_does_not_hide_the_runs_behind_it(runs: Runs, db: Database, owner: Owner) -> None:
+    for number in (1, 2):
+        await observe(runs, A, ref=replace(REF, number=number))
+    async with owner.transaction():
+        await owner.execute("SELECT FROM review.pull_requests WHERE number = 1 FOR UPDATE")
+        assert (await claim(runs)).ref.number == 2
+
+
+async def test_a_person_stops_a_run_that_must_finish_or_was_superseded(runs: Runs, owner: Owner) -> None:
+    await observe(runs, A)
+    run = await claim(runs)
+    await observe(runs, B)
+    await owner.execute("UPDATE review.runs SET must_finish = true WHERE state = 'RUNNING'")
+    await runs.cancel(ORGANIZATION, run.id)
+    assert await runs.heartbeat(run) is RunState.CANCELLED
+    await runs.put_back(run, PutBack.RELEASE, "", timedelta())
+    row = await one(owner, "SELECT state, state_reason FROM review.runs ORDER BY id LIMIT 1")
+    assert tuple(row) == ("CANCELLED", "cancelled by a person")
 
 
 async def test_cancel_says_what_cannot_be_cancelled(runs: Runs, owner: Owner) -> None:

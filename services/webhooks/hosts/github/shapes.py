@@ -53,7 +53,13 @@ def sha(value: Any, *names: str) -> str:
 
 
 def pull_request(ref: PullRequestRef, value: Any) -> PullRequest:
-    """Read a pull request; `base_sha` is the tip of the base branch."""
+    """Read a pull request; `base_sha` is the tip of the base branch.
+
+    Raises NotFoundError when the name has come to another repository than the one the event was about: what is known of
+    one, its reviews and marks, must not be mixed with the other's.
+    """
+    if str(number(value, "base", "repo", "id")) != ref.repository_id:
+        raise NotFoundError(f"the name {ref.repository} is not that repository's (any more)")
     title = item(value, "title")
     return PullRequest(
         ref=ref,

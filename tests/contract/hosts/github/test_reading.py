@@ -246,3 +246,10 @@ async def test_a_name_that_is_none_reaches_no_host(small_repository: Path) -> No
             with pytest.raises(NotFoundError):
                 await host.get_pull_request(dataclasses.replace(REF, repository=name))
         assert emulator.requests == []
+
+
+async def test_a_name_that_is_another_repository_s_now_is_not_read(small_repository: Path) -> None:
+    async with emulated(small_repository) as (emulator, host):
+        await emulator.open_pull(head="topic-1", base="main")
+        with pytest.raises(NotFoundError, match="not that repository's"):
+            await host.get_pull_request(dataclasses.replace(REF, repository_id="4712"))

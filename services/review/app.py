@@ -1,5 +1,6 @@
 """Builds the two roles of the review service: what answers, and what works."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -7,7 +8,7 @@ from lintel.review.v1 import code_review_service_pb2, inbox_service_pb2
 from lintel.review.v1.code_review_service_pb2_grpc import add_CodeReviewServiceServicer_to_server
 from lintel.review.v1.inbox_service_pb2_grpc import add_InboxServiceServicer_to_server
 
-from services.kit.app import DRAIN_SECONDS, Mesh, serving
+from services.kit.app import Mesh, serving
 from services.kit.bus.wire import PULL_REQUEST_CHANGED
 from services.kit.config import load
 from services.kit.postgres import inbox
@@ -31,6 +32,7 @@ INBOX = inbox_service_pb2.DESCRIPTOR.services_by_name["InboxService"]
 _RESCUE_SECONDS = 5.0
 _CONNECTIONS = 10  # of each role; Postgres allows a hundred to all of them
 _POLL_SECONDS = 1.0  # the safety net under NOTIFY
+_DRAIN_SECONDS = 5.0  # for runs that are on, so that half of the supervisor's ten are left to put them back
 
 
 @asynccontextmanager
@@ -81,9 +83,17 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
         health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
         await stack.enter_async_context(serving([health], database))
-        stack.push_async_callback(worker.drain, DRAIN_SECONDS)
+        stack.push_async_callback(worker.drain, _DRAIN_SECONDS)
         await stack.enter_async_context(running([listen, envelopes, claims, rescues], grace=2))
+        # Runs go on or back while the other roles of the process drain, not after them: ten seconds are all there is.
+        drain = asyncio.create_task(_drain_when(mesh.stopping, worker))
+        stack.callback(drain.cancel)
         yield
+
+
+async def _drain_when(stopping: asyncio.Event, worker: Worker) -> None:
+    await stopping.wait()
+    await worker.drain(_DRAIN_SECONDS)
 
 
 async def _open_database(settings: ReviewSettings, stack: AsyncExitStack) -> Database:

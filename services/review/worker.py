@@ -18,6 +18,7 @@ from services.review.run_store import LeaseLostError
 from services.review.runs import Runs
 
 _RETRY_SECONDS = 1.0  # between attempts to tell a database that does not answer
+_STOPPED = "the worker was stopped"
 _logger = log.get("worker")
 
 
@@ -36,6 +37,7 @@ class Worker:
         self._safe = runs.lease.total_seconds() * 8 / 9
         self._tasks: dict[asyncio.Task[None], asyncio.Event] = {}
         self._on_free: Callable[[], None] = lambda: None
+        self._drained: asyncio.Task[None] | None = None
 
     def when_free(self, wake: Callable[[], None]) -> None:
         """Have `wake` called whenever there is a place again."""
@@ -48,25 +50,33 @@ class Worker:
 
     async def claim_next(self) -> bool:
         """Begin a run if there is a place and one is due; True if one was begun. Never waits for a place."""
-        if not self._free:
+        if not self._free or self._drained is not None:
             return False
         self._free -= 1
-        claimed_at, run = _now(), None
+        claimed_at, task = _now(), None
         try:
             run = await self._runs.claim(self._name)
-        finally:
             if run is None:
+                return False
+            if self._drained is not None:  # since the claim began
+                await self._runs.put_back(run, PutBack.RELEASE, _STOPPED, timedelta())
+                return False
+            orders = asyncio.Event()
+            task = asyncio.create_task(self._hold(run, claimed_at, orders))
+            self._tasks[task] = orders
+            task.add_done_callback(self._done)
+            return True
+        finally:
+            if task is None:
                 self._free += 1
-        if run is None:
-            return False
-        orders = asyncio.Event()
-        task = asyncio.create_task(self._hold(run, claimed_at, orders))
-        self._tasks[task] = orders
-        task.add_done_callback(self._done)
-        return True
 
     async def drain(self, grace: float) -> None:
-        """Give the runs that are on `grace` seconds, then put them back for others."""
+        """Claim nothing more, give the runs that are on `grace` seconds since the first call, then put them back."""
+        if self._drained is None:
+            self._drained = asyncio.create_task(self._drain(grace))
+        await asyncio.shield(self._drained)
+
+    async def _drain(self, grace: float) -> None:
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
@@ -95,7 +105,7 @@ class Worker:
             except asyncio.CancelledError:
                 await _stop(work)
                 with contextlib.suppress(LeaseLostError, AppError):
-                    await self._runs.put_back(run, PutBack.RELEASE, "the worker was stopped", timedelta())
+                    await self._runs.put_back(run, PutBack.RELEASE, _STOPPED, timedelta())
                 raise
             finally:
                 await _stop(keeper)

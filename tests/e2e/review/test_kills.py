@@ -61,10 +61,36 @@ async def test_one_review_whatever_is_killed(
     assert [c.path for c in emulator.review_comments(pull.number)] == [f"{victim}-{moment.replace(' ', '-')}.py"]
 
 
-async def kill(system: Embedded, victim: str) -> int:
+async def test_a_run_that_is_on_goes_back_when_the_application_is_asked_to_stop(
+    world: tuple[Embedded, GitHubEmulator, Repository],
+) -> None:
+    system, emulator, repository = world
+    base = repository.git("rev-parse", "HEAD")
+    pull = await emulator.open_pull(head=repository.commit({"stopped.py": BAD}), base=base)
+    hold = emulator.fail("pulls/list-files", action="stall")
+    await deliver(f"{system.webhooks_url}/github/webhook", emulator.webhook("opened", pull.number, secret=SECRET))
+    await asyncio.wait_for(hold.reached.wait(), 30)
+    asked_at = asyncio.get_running_loop().time()
+    restarts = await kill(system, "application", signal.SIGTERM)
+    await until(lambda: is_back(system, "application", restarts))
+    assert asyncio.get_running_loop().time() - asked_at < 10  # then the supervisor kills what it asked itself
+    hold.release()
+    await until(lambda: is_published(system, pull.number))
+    connection = await connect(system)
+    crashes = await connection.fetchval(
+        "SELECT sum(crashes + errors) FROM review.runs r JOIN review.pull_requests p "
+        "ON p.id = r.pull_request_id WHERE p.number = $1",
+        pull.number,
+    )
+    await connection.close()
+    assert crashes == 0
+    assert len(emulator.reviews(pull.number)) == 1
+
+
+async def kill(system: Embedded, victim: str, how: signal.Signals = signal.SIGKILL) -> int:
     child = next(c for c in system.status.children if c.name == victim)
     assert child.pid
-    os.kill(child.pid, signal.SIGKILL)
+    os.kill(child.pid, how)
     return child.restarts
 
 

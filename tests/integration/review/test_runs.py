@@ -15,6 +15,7 @@ from services.review.machine import ALLOWED
 from services.review.run_store import LeaseLostError, move
 from services.review.runs import Runs
 from tests.integration.review.steps import ORGANIZATION, REF, A, B, C, D, E, Owner, claim, observe, one, states
+from tests.support.system import until
 
 
 async def expire(owner: Owner) -> None:
@@ -247,6 +248,30 @@ async def test_a_locked_pull_request_does_not_hide_the_runs_behind_it(runs: Runs
     async with owner.transaction():
         await owner.execute("SELECT FROM review.pull_requests WHERE number = 1 FOR UPDATE")
         assert (await claim(runs)).ref.number == 2
+
+
+async def test_a_claimer_that_lost_a_race_takes_the_next(runs: Runs, owner: Owner) -> None:
+    """Its look found a run that was taken before its lock: the one behind that is taken all the same."""
+    for number in (1, 2):
+        await observe(runs, A, ref=replace(REF, number=number))
+    # The look goes on only while nobody holds this lock, with the rows as they were when it began.
+    await owner.execute(
+        "CREATE FUNCTION review.wait() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN "
+        "PERFORM pg_advisory_lock_shared(1), pg_advisory_unlock_shared(1); RETURN true; END $$; "
+        "ALTER POLICY queue ON review.runs USING (review.wait()); SELECT pg_advisory_lock(1)"
+    )
+    claiming = asyncio.create_task(claim(runs))
+
+    async def is_looking() -> bool:
+        return bool(await owner.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+
+    await until(is_looking, seconds=10)
+    await owner.execute(
+        "UPDATE review.runs SET state = 'RUNNING', lease_expire_time = clock_timestamp() + interval '1 minute' "
+        "WHERE id = (SELECT min(id::text)::uuid FROM review.runs)"
+    )
+    await owner.execute("SELECT pg_advisory_unlock(1)")
+    assert (await claiming).ref.number == 2
 
 
 async def test_a_person_stops_a_run_that_must_finish_or_was_superseded(runs: Runs, owner: Owner) -> None:

@@ -196,3 +196,20 @@ async def test_what_is_on_at_the_end_goes_back_uncounted_for_others_at_once(runs
         row = await one(owner, "SELECT state, errors, crashes, waits, state_reason FROM review.runs")
         assert tuple(row) == ("QUEUED", 0, 0, 0, "the worker was stopped")
     assert (await claim(runs)).epoch == 2
+
+
+async def test_a_claim_that_was_on_its_way_when_the_worker_stopped_goes_back(runs: Runs, owner: Owner) -> None:
+    await observe(runs, A)
+    worker = Worker(runs, Work(), 1)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE review.runs")
+        claiming = asyncio.create_task(worker.claim_next())
+
+        async def is_asked() -> bool:
+            return bool(await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await until(is_asked, seconds=10)
+        await worker.drain(0)
+    assert not await claiming
+    row = await one(owner, "SELECT state, epoch, state_reason FROM review.runs")
+    assert tuple(row) == ("QUEUED", 1, "the worker was stopped")

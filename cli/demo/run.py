@@ -5,7 +5,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from anyio.from_thread import start_blocking_portal
 
 from cli.demo.change import DemoChange
 from cli.embedded import Embedded
-from cli.terminal import Progress
+from cli.terminal import Progress, ignore_interrupts, uninterrupted
 from emulators.github import GitHubEmulator, deliver
 
 OWNER = "demo"
@@ -62,6 +62,7 @@ def run(change: DemoChange, progress: Progress) -> DemoResult:
             env={"GITHUB_TOKEN": token, "LINTEL_GITHUB_API_URL": emulator.url, "GITHUB_WEBHOOK_SECRET": secret},
             watch=progress,
         ) as system,
+        _stopping_undisturbed(),
     ):
         began = time.monotonic()
         progress("sending the webhook")
@@ -75,6 +76,15 @@ def run(change: DemoChange, progress: Progress) -> DemoResult:
         return DemoResult(repository, number, summary, comments, system.startup_seconds, seconds, system.status.edge)
 
 
+@contextmanager
+def _stopping_undisturbed() -> Iterator[None]:
+    """Ignore interrupts from the end of the block on, while what was started is being stopped."""
+    try:
+        yield
+    finally:
+        ignore_interrupts()
+
+
 def _name(change: DemoChange) -> str:
     """Answer the repository's name as a code host would allow it."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", change.repository.name) or "repository"
@@ -83,7 +93,9 @@ def _name(change: DemoChange) -> str:
 @contextmanager
 def _emulator(change: DemoChange, token: str) -> Iterator[tuple[GitHubEmulator, Any, int]]:
     """Serve the repository as a code host would, in a thread of its own."""
-    with start_blocking_portal() as portal:
+    with ExitStack() as stack:
+        with uninterrupted():  # the portal waits for its thread for ever when its start is interrupted
+            portal = stack.enter_context(start_blocking_portal())
         emulator = GitHubEmulator(change.repository, OWNER, _name(change), token)
         portal.call(emulator.start)
         try:

@@ -97,7 +97,8 @@ def _rules(folder: str, reads: Iterable[str], tools: Iterable[str]) -> list[tupl
 
 def _leave_root(libc: ctypes.CDLL, folder: str, reads: Iterable[str], notes: list[str]) -> str:
     """Become a user that owns nothing but `folder`; says which user it became."""
-    open_to_all = all(_open_to_all(Path(path)) for path in reads)
+    passable = all(parent.stat().st_mode & 0o001 for parent in Path(folder).parents)
+    open_to_all = passable and all(_open_to_all(Path(path)) for path in reads)
     if not open_to_all and landlock.abi_version() == 0:
         # Reading by capability without Landlock would mean reading everything.
         notes.append("the child still runs as root, without capabilities: others can't read the interpreter")

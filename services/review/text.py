@@ -9,6 +9,7 @@ from services.review.domain import Analysis, Fate, FileReport, Finding, Severity
 
 _MARK = {Severity.CRITICAL: "🟥", Severity.HIGH: "🟧", Severity.MEDIUM: "🟨", Severity.LOW: "🟦"}
 _MAX_ROWS = 50
+_MAX_NAMED = 20  # paths in one line of the receipt
 ISOLATION = "isolation"  # the line of the receipt that says which walls stood around the analyzers
 
 
@@ -74,16 +75,17 @@ def _receipt(analysis: Analysis, notes: Sequence[str]) -> str:
     reviewed = [f for f in analysis.files if f.fate is Fate.REVIEWED]
     hunks = sum(f.hunks_read for f in analysis.files)
     lines.append(f"- read whole: {_files(len(reviewed))}, {hunks} hunk{'s' if hunks != 1 else ''}")
-    partly = [f for f in analysis.files if f.fate is not Fate.REVIEWED]
-    lines += [f"- {_fate(f)}" for f in partly[:_MAX_ROWS]]
-    if len(partly) > _MAX_ROWS:
-        lines.append(f"- … and {len(partly) - _MAX_ROWS} more files not read whole")
+    lines += _not_read_whole(analysis.files)
     for file in analysis.files:
         lines += [f"- {code_span(file.path)}: {note}" for note in file.notes]
-    ran = ", ".join(f"{a.name} {a.version}" for a in analysis.analyzers if a.fate is Fate.RAN and a.name != ISOLATION)
+    ran = " · ".join(f"{a.name} {a.version}" for a in analysis.analyzers if a.fate is Fate.RAN and a.name != ISOLATION)
     lines.append(f"- analyzers: {ran or 'none ran'}")
-    lines += [f"- analyzed behind: {a.version}" for a in analysis.analyzers if a.name == ISOLATION and a.version]
-    lines += [f"- {a.name} {a.fate.value}: {a.reason}" for a in analysis.analyzers if a.fate is not Fate.RAN]
+    lines += [f"- walls around them: {a.version}" for a in analysis.analyzers if a.name == ISOLATION and a.version]
+    others: dict[tuple[Fate, str | None], list[str]] = {}
+    for a in analysis.analyzers:
+        if a.fate is not Fate.RAN:
+            others.setdefault((a.fate, a.reason), []).append(a.name)
+    lines += [f"- {', '.join(names)} {fate.value}: {reason}" for (fate, reason), names in others.items()]
     lines.append("- models: none configured")
     if analysis.dropped:
         lines.append("- dropped: " + ", ".join(f"{n} {r.value}" for r, n in sorted(analysis.dropped.items())))
@@ -91,8 +93,22 @@ def _receipt(analysis: Analysis, notes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _fate(file: FileReport) -> str:
-    return f"{code_span(file.path)} {file.fate.value}: {file.reason or 'no reason given'}"
+def _not_read_whole(files: Sequence[FileReport]) -> list[str]:
+    """Answer a line for each reason why files were not read whole; a long line names the first files and says so."""
+    groups: dict[tuple[Fate, str], list[str]] = {}
+    for file in files:
+        if file.fate is not Fate.REVIEWED:
+            groups.setdefault((file.fate, file.reason or "no reason given"), []).append(code_span(file.path))
+    lines = [_group(fate, reason, paths) for (fate, reason), paths in list(groups.items())[:_MAX_ROWS]]
+    untold = sum(len(paths) for paths in list(groups.values())[_MAX_ROWS:])
+    return [*lines, f"- … and {_files(untold)} more not read whole"] if untold else lines
+
+
+def _group(fate: Fate, reason: str, paths: Sequence[str]) -> str:
+    if len(paths) == 1:
+        return f"- {paths[0]} {fate.value}: {reason}"
+    more = f", … and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
+    return f"- {_files(len(paths))} {fate.value}, {reason}: {', '.join(paths[:_MAX_NAMED])}{more}"
 
 
 def _files(number: int) -> str:

@@ -79,7 +79,26 @@ def test_long_lists_are_cut_and_say_so() -> None:
     files = tuple(replace(SKIPPED, path=f"{n}.png") for n in range(80))
     said = text.summary(analysis(*[FINDING] * 70, files=files), (), HEAD)
     assert "… and 20 more" in said
-    assert "… and 30 more files" in said
+    assert "80 files skipped, binary: `0.png`, `1.png`" in said
+    assert "… and 60 more" in said
+
+
+def test_every_reason_is_told_once_however_many_files_share_it() -> None:
+    large = tuple(replace(SKIPPED, path=f"{n}.py", reason="too large") for n in range(60))
+    said = text.summary(analysis(files=(*large, SKIPPED)), (), HEAD)
+    assert said.count("too large") == 1
+    assert "- `b.png` skipped: binary" in said
+
+
+def test_more_reasons_than_a_receipt_holds_are_counted() -> None:
+    files = tuple(replace(SKIPPED, path=f"{n}.py", reason=f"reason {n}") for n in range(53))
+    assert "- … and 3 files more not read whole" in text.summary(analysis(files=files), (), HEAD)
+
+
+def test_analyzers_that_share_a_reason_share_a_line() -> None:
+    idle = tuple(replace(RAN, name=name, fate=Fate.SKIPPED, reason="no file to read") for name in ("secrets", "ruff"))
+    said = text.summary(analysis(files=(SKIPPED,), analyzers=idle), (), HEAD)
+    assert "- secrets, ruff skipped: no file to read" in said
 
 
 @pytest.mark.parametrize("name", ["a`b", "``", "`", "a|b", "a\nb", " ", "x" * 300, "a``b`c"])

@@ -107,7 +107,9 @@ class DataDirectory:
             raise EngineError(f"{self.path} is not empty and no Postgres cluster; move it away") from error
 
     def _check_version(self) -> None:
-        found = (self.path / "PG_VERSION").read_text(encoding="ascii").strip()
+        found = (self.path / "PG_VERSION").read_bytes()[:20].decode("ascii", "replace").strip()
+        if not found.isdecimal():
+            raise EngineError(f"{self.path} is damaged: PG_VERSION holds no version; restore it or move it away")
         if found != MAJOR:
             raise EngineError(
                 f"{self.path} was made by Postgres {found} and this version brings {MAJOR}; dump it with Postgres "

@@ -87,10 +87,13 @@ class Supervisor:
         system = self._system = System(self._options, self._layout, {**resolved, **made}, self._selector)
         system.describe(self._status)
         self._start_database(system)
+        if system.engine is None:
+            self._step("asking the database")
+            self._make_api_key(system)  # tells at once whether the database can be used
         self._step("starting the application")
         application = system.application()
         self._start(application)
-        if not self._layout.api_key.exists():
+        if system.engine is not None and not self._layout.api_key.exists():
             self._make_api_key(system)
         self._until(system.application_is_ready, "the application", [application])
         if system.has_edge and not system.direct:
@@ -125,9 +128,9 @@ class Supervisor:
         key = self._finish(system, system.bootstrap()).decode().strip()
         if key:
             write_private(self._layout.api_key, key + "\n")
-        elif system.engine is None:
+        elif system.engine is None and not self._layout.api_key.exists():
             self._status.notes.append("this database has a local API key already; set LINTEL_TOKEN to use it here")
-        else:
+        elif system.engine is not None:
             raise StartError("the bootstrap printed no API key")
 
     def _serve(self) -> None:

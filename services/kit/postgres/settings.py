@@ -3,7 +3,7 @@
 from typing import Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.kit.config import Settings
 
@@ -19,6 +19,13 @@ class DatabaseSettings(Settings):
     database_name: str = Field("lintel", alias="API_PG_DB_DATABASE")
     database_ssl: bool = Field(False, alias="API_PG_DB_SSL")
     database_pool_max: int = Field(25, alias="API_PG_DB_POOL_MAX", ge=1, le=1000)  # connections of one service
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must begin with postgresql:// (its value is not shown, as it may hold a password)")
+        return value
 
     @model_validator(mode="after")
     def _is_given(self) -> Self:

@@ -121,6 +121,18 @@ def test_an_external_postgres_and_no_envoy(tmp_path: Path, postgres_server: Post
     assert postgres_server.is_ready()
 
 
+@pytest.mark.parametrize("url", ["postgresql://u:secret-word@127.0.0.1:1/d", "mysql://u:secret-word@h/d"])
+def test_an_external_postgres_that_cannot_be_used_is_told_at_once(tmp_path: Path, url: str) -> None:
+    command_line = CommandLine(tmp_path / "state", tmp_path, {"DATABASE_URL": url})
+    command_line.layout.make()
+    command_line.layout.api_key.write_text("lintel_of_an_earlier_start\n")
+    done = command_line.up()
+    assert done.returncode == 1
+    assert "The database does not answer." in done.stderr or "must begin with postgresql://" in done.stderr
+    assert "secret-word" not in done.stdout + done.stderr
+    assert command_line.layout.api_key.read_text() == "lintel_of_an_earlier_start\n"
+
+
 def test_ending_the_terminal_ends_the_foreground_system(command_line: CommandLine) -> None:
     ports = ["--port", str(command_line.port), "--webhooks-port", str(command_line.webhooks_port)]
     foreground = command_line.start("up", *ports)

@@ -103,6 +103,14 @@ def test_a_directory_of_another_major_version_is_refused(tmp_path: Path) -> None
         PostgresEngine(tmp_path).start()
 
 
+@pytest.mark.parametrize("content", [b"", b"\xd7\x9f\x00" * 1000, b"eighteen\n"])
+def test_a_damaged_directory_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "PG_VERSION").write_bytes(content)
+    with pytest.raises(EngineError, match=f"{tmp_path}/data is damaged"):
+        PostgresEngine(tmp_path).start()
+
+
 def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "theirs").write_text("kept")

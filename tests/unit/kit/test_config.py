@@ -143,6 +143,15 @@ def test_a_database_is_named_by_url_or_by_parts() -> None:
         config.load(DatabaseSettings, {})
 
 
+@pytest.mark.parametrize(
+    "url", ["mysql://u:secret-word@h/d", "h:5432/d?password=secret-word", "postgresql:secret-word"]
+)
+def test_a_url_of_another_database_is_refused_unseen(url: str) -> None:
+    with pytest.raises(ConfigError, match="DATABASE_URL: must begin with postgresql://") as wrong:
+        config.load(DatabaseSettings, {"DATABASE_URL": url})
+    assert "secret-word" not in str(wrong.value)
+
+
 def test_the_configuration_of_several_is_told_once_and_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_CRYPTO_KEY", "8f1d3c5b7a9e0246cdfe13579bdf02468ace9f1e2d3c4b5a69788796a5b4c3d2")
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret-word@h/d")

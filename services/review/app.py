@@ -40,7 +40,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     """Role `review`: reviews, findings and receipts, and what the senders of envelopes ask."""
     settings = load(ReviewSettings)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
+        database = await stack.enter_async_context(_database(settings))
         answering = CodeReviewServer(Reviews(database), Runs(database))
         public = RpcServer(
             "review",
@@ -66,7 +66,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     """Role `review_worker`: takes in envelopes, and claims runs and carries them to the end."""
     settings = load(ReviewSettings)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
+        database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
         runs = Runs(database)
         worker = Worker(runs, Pipeline(database, runs, CodeHosts(channel)).carry, settings.concurrency)
@@ -96,8 +96,5 @@ async def _drain_when(stopping: asyncio.Event, worker: Worker) -> None:
     await worker.drain(_DRAIN_SECONDS)
 
 
-async def _open_database(settings: ReviewSettings, stack: AsyncExitStack) -> Database:
-    database = Database(settings.dsn, "review", max_size=min(settings.database_pool_max, _CONNECTIONS))
-    await database.open()
-    stack.push_async_callback(database.close)
-    return database
+def _database(settings: ReviewSettings) -> Database:
+    return Database(settings.dsn, "review", max_size=min(settings.database_pool_max, _CONNECTIONS))

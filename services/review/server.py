@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from google.protobuf.json_format import ParseDict
-from google.protobuf.timestamp_pb2 import Timestamp
 from lintel.review.v1 import code_review_service_pb2 as pb
 from lintel.review.v1 import inbox_service_pb2, review_pb2
 from lintel.review.v1.code_review_service_pb2_grpc import CodeReviewServiceServicer
@@ -17,6 +15,7 @@ from services.kit.postgres import inbox
 from services.kit.postgres.pool import Database, Row
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
+from services.kit.timestamps import timestamp
 from services.review.reviews import Reviews
 from services.review.runs import Runs
 
@@ -134,12 +133,3 @@ def receipt(row: Row) -> review_pb2.Receipt:
         for item in stored.get(name, ()):
             item["fate"] = prefix + item["fate"].upper()
     return ParseDict(stored, review_pb2.Receipt())
-
-
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """Build a timestamp; None stays absent."""
-    if time is None:
-        return None
-    made = Timestamp()
-    made.FromDatetime(time)
-    return made

@@ -40,7 +40,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     """Role `webhooks`: intake, deliveries, and both directions of the code hosts."""
     settings = load(WebhooksSettings)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
+        database = await stack.enter_async_context(_database(settings))
         directory = Directory(await stack.enter_async_context(open_channel(mesh.internal("orgs"), "webhooks")))
         intake = Intake(database, settings.webhook_secrets, directory.default_organization)
         hosts = CodeHosts(settings.token, settings.api_url, Marker(settings.subkeys("webhooks.marker")))
@@ -73,7 +73,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     """Role `webhooks_worker`: turns deliveries into events and relays them to their receivers."""
     settings = load(WebhooksSettings)
     async with AsyncExitStack() as stack:
-        database = await _open_database(settings, stack)
+        database = await stack.enter_async_context(_database(settings))
         inbox = ReviewInbox(await stack.enter_async_context(open_channel(mesh.internal("review"), "webhooks_worker")))
         relay = Relay(database, "webhooks", mesh.bus, inbox.find_missing)
         handle = Loop("deliveries", DeliveryWorker(database, seal_change).handle_next, idle=_POLL_SECONDS)
@@ -86,8 +86,5 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         yield
 
 
-async def _open_database(settings: WebhooksSettings, stack: AsyncExitStack) -> Database:
-    database = Database(settings.dsn, "webhooks", max_size=min(settings.database_pool_max, _CONNECTIONS))
-    await database.open()
-    stack.push_async_callback(database.close)
-    return database
+def _database(settings: WebhooksSettings) -> Database:
+    return Database(settings.dsn, "webhooks", max_size=min(settings.database_pool_max, _CONNECTIONS))

@@ -1,10 +1,8 @@
 """The RPCs of the webhooks service: proto to use case and back."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from uuid import UUID
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from lintel.webhooks.v1 import code_host_service_pb2, ingest_service_pb2
 from lintel.webhooks.v1 import delivery_service_pb2 as pb
 from lintel.webhooks.v1.code_host_service_pb2_grpc import CodeHostServiceServicer
@@ -14,6 +12,7 @@ from lintel.webhooks.v1.ingest_service_pb2_grpc import IngestServiceServicer
 from services.kit.postgres.pool import Row
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
+from services.kit.timestamps import timestamp
 from services.webhooks.clients import ref_from_proto, ref_to_proto
 from services.webhooks.code_hosts import CodeHosts
 from services.webhooks.deliveries import Deliveries
@@ -108,7 +107,7 @@ class CodeHostServer(CodeHostServiceServicer):
         return code_host_service_pb2.PublishResponse(
             outcome=code_host_service_pb2.PublishOutcome.Value(f"PUBLISH_OUTCOME_{done.outcome}"),
             reason=done.reason,
-            retry_time=timestamp(done.retry_time) if done.retry_time else None,
+            retry_time=timestamp(done.retry_time),
             url=done.url,
             demoted=done.demoted,
         )
@@ -141,13 +140,6 @@ def source_piece(piece: SourcePiece) -> code_host_service_pb2.ReadSourceResponse
     if isinstance(piece, Omission):
         return code_host_service_pb2.ReadSourceResponse(omission=piece.text)
     return code_host_service_pb2.ReadSourceResponse(file=_file(piece))
-
-
-def timestamp(time: datetime) -> Timestamp:
-    """Build a timestamp."""
-    made = Timestamp()
-    made.FromDatetime(time)
-    return made
 
 
 def _file(file: ChangedFile) -> code_host_service_pb2.ChangedFile:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -23,19 +23,22 @@ DatabaseError: TypeAlias = asyncpg.PostgresError
 
 _SOON = timedelta(seconds=1)
 _CLOSE_SECONDS = 2.0  # for transactions that are open; the supervisor kills ten seconds after it asked to stop
-_LOST = (
+_LOST = (  # what passes by itself, so that trying again helps
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.CannotConnectNowError,  # starting up or shutting down
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.OperatorInterventionError,  # starting up, shutting down, a statement over its time
+    asyncpg.InsufficientResourcesError,  # too many connections, memory, disk
+    asyncpg.TransactionRollbackError,  # a deadlock
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _logger = logs.get("postgres")
 
 
 class Database:
-    """A service's view of Postgres: it logs in as a role that owns nothing and takes the service's role."""
+    """A service's view of Postgres: it logs in as a role that owns nothing and takes the service's role.
+
+    Open it, and close it at the end, or use it as an async context manager.
+    """
 
     def __init__(self, dsn: str, service: str, *, max_size: int = 10) -> None:
         self._dsn = dsn
@@ -43,6 +46,13 @@ class Database:
         self._max_size = max_size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._listener: asyncpg.Connection[asyncpg.Record] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def open(self) -> None:
         """Make the pool; it connects when there is something to do, so the database may come later."""

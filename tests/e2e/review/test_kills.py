@@ -10,7 +10,7 @@ import pytest
 
 from cli.embedded import Embedded
 from emulators.github import GitHubEmulator, deliver
-from tests.e2e.review.test_webhook_to_review import BAD
+from tests.e2e.review.steps import BAD
 from tests.support.system import SECRET, TOKEN, Repository, until
 
 # Where the code host holds the review up, so that the kill meets it there: (operation, before or after its effect).

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from services.kit.errors import AppError, Reason
+from services.kit.postgres.pool import Connection
 from services.kit.postgres.pool import Database as Pool
 from services.kit.worker import running
 from tests.support.postgres import Database
@@ -56,6 +57,34 @@ async def test_a_database_that_does_not_know_us_is_no_healthy_one(database: Data
         await pool.ping()
     assert caught.value.reason is Reason.UNAVAILABLE
     await pool.close()
+
+
+@pytest.mark.parametrize("fault", ["statement", "idle", "deadlock"])
+async def test_what_passes_by_itself_is_unavailable_and_not_a_fault_of_ours(pool: Pool, fault: str) -> None:
+    """The rows of a queue are tried again after it, uncounted, and the loops stay quiet."""
+    with pytest.raises(AppError) as caught:
+        async with pool.tenant(uuid4()) as connection:
+            if fault == "statement":
+                await connection.execute("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(10)")
+            elif fault == "idle":
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10ms'")
+                async with asyncio.timeout(10):
+                    while not connection.is_closed():  # noqa: ASYNC110 - what is waited for is in another process
+                        await asyncio.sleep(0.01)
+                await connection.execute("SELECT 1")
+            else:
+                await _deadlock(pool, connection)
+    assert caught.value.reason is Reason.UNAVAILABLE
+
+
+async def _deadlock(pool: Pool, connection: Connection) -> None:
+    """Have two transactions wait for each other; whichever Postgres ends, the error is raised here."""
+    async with pool.tenant(uuid4()) as other:
+        await connection.execute("SELECT pg_advisory_xact_lock(1)")
+        await other.execute("SELECT pg_advisory_xact_lock(2)")
+        await asyncio.gather(
+            connection.execute("SELECT pg_advisory_xact_lock(2)"), other.execute("SELECT pg_advisory_xact_lock(1)")
+        )
 
 
 async def test_an_argument_of_the_wrong_type_is_our_fault_and_not_the_database_s(pool: Pool) -> None:

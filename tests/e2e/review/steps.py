@@ -1,0 +1,17 @@
+"""What the end-to-end tests do again and again: a pull request, and a webhook about it."""
+
+from emulators.github import GitHubEmulator, deliver
+from tests.support.system import SECRET, Repository, System
+
+CLEAN = "def add(a, b):\n    return a + b\n"
+BAD = "import subprocess\n\n\ndef run(name):\n    subprocess.run('ls ' + name, shell=True)\n"
+
+
+async def open_pull(emulator: GitHubEmulator, repository: Repository, files: dict[str, str | None]) -> int:
+    base = repository.git("rev-parse", "HEAD")
+    head = repository.commit(files)
+    return (await emulator.open_pull(head=head, base=base)).number
+
+
+async def send(system: System, emulator: GitHubEmulator, action: str, number: int) -> int:
+    return (await deliver(system.github_webhook, emulator.webhook(action, number, secret=SECRET))).status

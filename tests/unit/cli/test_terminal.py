@@ -1,0 +1,35 @@
+"""Interrupts: the first one ends what is done, later ones leave the stopping alone, and some steps are never cut."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from cli import terminal
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in terminal.INTERRUPTS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", terminal.INTERRUPTS)
+def test_the_first_interrupt_raises_and_later_ones_change_nothing(number: signal.Signals) -> None:
+    terminal.interrupt_once()
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), number)
+    for later in terminal.INTERRUPTS:
+        os.kill(os.getpid(), later)
+
+
+def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
+    terminal.interrupt_once()
+    steps: list[str] = []
+    with pytest.raises(KeyboardInterrupt), terminal.uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        steps.append("went on")
+    assert steps == ["went on"]

@@ -130,6 +130,20 @@ def test_the_directory_one_stands_in_is_not_imported_from(clone: Clone, tmp_path
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_an_interrupt_while_python_starts_is_no_traceback(clone: Clone) -> None:
+    clone.run("status")
+    (packages,) = clone.environment.glob("lib/python*/site-packages")
+    hook, program = packages / "interrupt.pth", clone.root / "cli" / "__main__.py"
+    hook.write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")  # before any line of ours runs
+    shutil.copy2(ROOT / "cli" / "__main__.py", program)
+    (clone.root / "cli" / "main.py").write_text("def main(): print('not stopped')\n")
+    try:
+        assert clone.run("status") == (130, "", "")
+    finally:
+        hook.unlink()
+        program.write_text(SHOW)
+
+
 def test_it_can_be_parsed_by_pythons_that_are_too_old() -> None:
     ast.parse((ROOT / "lintel").read_text(), feature_version=(3, 4))
 

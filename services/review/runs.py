@@ -211,6 +211,10 @@ async def _back_to_queue(
         state, reason = stop, _STOPPED[stop]
     elif _in(others, RunState.QUEUED):
         state, reason = RunState.SUPERSEDED, "a newer head waits"
+    elif stop is RunState.QUEUED and row["has_report"]:
+        # Its publication may have ended as closed, for good; were it open again, only another run could publish.
+        state, reason = RunState.SUPERSEDED, "the pull request was closed"
+        await _insert_like(connection, row, _key(row))
     elif limit is not None and values[kind.value] >= limit:
         state, reason = RunState.FAILED, f"{reason} (after {values[kind.value]} attempts)"
     elif kind is PutBack.WAIT and now - wait_since > MAX_WAITING:

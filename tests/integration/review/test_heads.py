@@ -71,6 +71,19 @@ async def test_a_push_replaces_a_waiting_run_that_has_a_report_and_keeps_its_wai
     assert await runs.claim("test") is None
 
 
+async def test_a_run_with_a_report_that_stops_for_a_close_leaves_the_question_to_another(
+    runs: Runs, owner: Owner
+) -> None:
+    """Its publication may have been ended as closed: under the same run it would stay so when it is open again."""
+    await observe(runs, A)
+    run = await claim(runs)
+    await report(owner, run)
+    await observe(runs, A, action="closed")
+    await runs.put_back(run, PutBack.RELEASE, "", timedelta())
+    assert await states(owner) == [(A, "SUPERSEDED"), (A, "QUEUED")]
+    assert (await claim(runs)).id != run.id
+
+
 async def test_a_run_that_must_finish_keeps_the_head_it_has_reported_on(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
     run = await claim(runs)

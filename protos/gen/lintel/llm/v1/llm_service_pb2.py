@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flintel/llm/v1/llm_service.proto\x12\rlintel.llm.v1\x1a\x1b\x62uf/validate/validate.proto\"9\n\x14\x44\x65scribeModelRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"f\n\x15\x44\x65scribeModelResponse\x12\x12\n\nconfigured\x18\x01 \x01(\x08\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x18\n\x10max_input_tokens\x18\x04 \x01(\x05\"\xe7\x01\n\x0f\x43ompleteRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x18\n\x07purpose\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\x0cinstructions\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05input\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\x0bjson_schema\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x10\x02\x12\"\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\"b\n\nTokenUsage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x10\n\x08reported\x18\x04 \x01(\x08\"k\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.lintel.llm.v1.TokenUsage2\xb5\x01\n\nLlmService\x12Z\n\rDescribeModel\x12#.lintel.llm.v1.DescribeModelRequest\x1a$.lintel.llm.v1.DescribeModelResponse\x12K\n\x08\x43omplete\x12\x1e.lintel.llm.v1.CompleteRequest\x1a\x1f.lintel.llm.v1.CompleteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flintel/llm/v1/llm_service.proto\x12\rlintel.llm.v1\x1a\x1b\x62uf/validate/validate.proto\"9\n\x14\x44\x65scribeModelRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"u\n\x15\x44\x65scribeModelResponse\x12\x12\n\nconfigured\x18\x01 \x01(\x08\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x18\n\x10max_input_tokens\x18\x04 \x01(\x05\x12\r\n\x05notes\x18\x05 \x03(\t\"\xe7\x01\n\x0f\x43ompleteRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x18\n\x07purpose\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\x0cinstructions\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05input\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\x0bjson_schema\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x10\x02\x12\"\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\"b\n\nTokenUsage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x10\n\x08reported\x18\x04 \x01(\x08\"k\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.lintel.llm.v1.TokenUsage2\xb5\x01\n\nLlmService\x12Z\n\rDescribeModel\x12#.lintel.llm.v1.DescribeModelRequest\x1a$.lintel.llm.v1.DescribeModelResponse\x12K\n\x08\x43omplete\x12\x1e.lintel.llm.v1.CompleteRequest\x1a\x1f.lintel.llm.v1.CompleteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,13 +51,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEMODELREQUEST']._serialized_start=79
   _globals['_DESCRIBEMODELREQUEST']._serialized_end=136
   _globals['_DESCRIBEMODELRESPONSE']._serialized_start=138
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=240
-  _globals['_COMPLETEREQUEST']._serialized_start=243
-  _globals['_COMPLETEREQUEST']._serialized_end=474
-  _globals['_TOKENUSAGE']._serialized_start=476
-  _globals['_TOKENUSAGE']._serialized_end=574
-  _globals['_COMPLETERESPONSE']._serialized_start=576
-  _globals['_COMPLETERESPONSE']._serialized_end=683
-  _globals['_LLMSERVICE']._serialized_start=686
-  _globals['_LLMSERVICE']._serialized_end=867
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=255
+  _globals['_COMPLETEREQUEST']._serialized_start=258
+  _globals['_COMPLETEREQUEST']._serialized_end=489
+  _globals['_TOKENUSAGE']._serialized_start=491
+  _globals['_TOKENUSAGE']._serialized_end=589
+  _globals['_COMPLETERESPONSE']._serialized_start=591
+  _globals['_COMPLETERESPONSE']._serialized_end=698
+  _globals['_LLMSERVICE']._serialized_start=701
+  _globals['_LLMSERVICE']._serialized_end=882
 # @@protoc_insertion_point(module_scope)

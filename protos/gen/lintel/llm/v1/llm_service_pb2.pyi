@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,6 +50,7 @@ class DescribeModelResponse(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     MAX_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     configured: _builtins.bool
     """Whether there is a model."""
     provider: _builtins.str
@@ -56,6 +59,10 @@ class DescribeModelResponse(_message.Message):
     """The model."""
     max_input_tokens: _builtins.int
     """Tokens it takes in at most."""
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the reader of a receipt should know: settings that are not used, and why."""
+
     def __init__(
         self,
         *,
@@ -63,10 +70,11 @@ class DescribeModelResponse(_message.Message):
         provider: _builtins.str = ...,
         model: _builtins.str = ...,
         max_input_tokens: _builtins.int = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "max_input_tokens", b"max_input_tokens", "model", b"model", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "max_input_tokens", b"max_input_tokens", "model", b"model", "notes", b"notes", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

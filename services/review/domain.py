@@ -130,6 +130,20 @@ class AnalyzerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What one model was used for in one run; `input_tokens` include the cached ones, an unknown price is None."""
+
+    provider: str
+    model: str
+    calls: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    prompt_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """What the analysis child answers: bound findings, and what was read, by whom, and what was dropped.
 

@@ -28,7 +28,7 @@ from lintel.common.v1 import options_pb2 as lintel_dot_common_dot_v1_dot_options
 from lintel.review.v1 import review_pb2 as lintel_dot_review_dot_v1_dot_review__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+lintel/review/v1/local_review_service.proto\x12\x10lintel.review.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1elintel/common/v1/options.proto\x1a\x1dlintel/review/v1/review.proto\"\x8b\x01\n\x12LocalReviewOptions\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x19\n\x08\x62\x61se_sha\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x08head_sha\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08no_model\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"Z\n\tLocalFile\x12\x15\n\x04path\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x11\n\x04head\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04\x62\x61se\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_headB\x07\n\x05_base\"\xa3\x01\n\x18\x43reateLocalReviewRequest\x12\x15\n\x04\x64iff\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12*\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1b.lintel.review.v1.LocalFile\x12\r\n\x05sarif\x18\x03 \x01(\t\x12\x35\n\x07options\x18\x04 \x01(\x0b\x32$.lintel.review.v1.LocalReviewOptions\"E\n\x19\x43reateLocalReviewResponse\x12(\n\x06review\x18\x01 \x01(\x0b\x32\x18.lintel.review.v1.Review\"5\n\tFilePiece\x12\x0c\n\x04path\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xa5\x01\n\x13UploadSourceRequest\x12\x37\n\x07options\x18\x01 \x01(\x0b\x32$.lintel.review.v1.LocalReviewOptionsH\x00\x12\x0e\n\x04\x64iff\x18\x02 \x01(\x0cH\x00\x12+\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x1b.lintel.review.v1.FilePieceH\x00\x12\x0f\n\x05sarif\x18\x04 \x01(\x0cH\x00\x42\x07\n\x05piece\"@\n\x14UploadSourceResponse\x12(\n\x06review\x18\x01 \x01(\x0b\x32\x18.lintel.review.v1.Review2\x89\x02\n\x12LocalReviewService\x12\x91\x01\n\x11\x43reateLocalReview\x12*.lintel.review.v1.CreateLocalReviewRequest\x1a+.lintel.review.v1.CreateLocalReviewResponse\"#\x92\xb5\x18\x03\x08\xca\x01\x82\xd3\xe4\x93\x02\x16\"\x11/codeReview/local:\x01*\x12_\n\x0cUploadSource\x12%.lintel.review.v1.UploadSourceRequest\x1a&.lintel.review.v1.UploadSourceResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+lintel/review/v1/local_review_service.proto\x12\x10lintel.review.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1elintel/common/v1/options.proto\x1a\x1dlintel/review/v1/review.proto\"\x8b\x01\n\x12LocalReviewOptions\x12\x1c\n\nrepository\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x19\n\x08\x62\x61se_sha\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x19\n\x08head_sha\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08no_model\x18\x04 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"]\n\tLocalFile\x12\x18\n\x04path\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80 \x12\x11\n\x04head\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x11\n\x04\x62\x61se\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_headB\x07\n\x05_base\"\xae\x01\n\x18\x43reateLocalReviewRequest\x12\x15\n\x04\x64iff\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x35\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1b.lintel.review.v1.LocalFileB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\r\n\x05sarif\x18\x03 \x01(\t\x12\x35\n\x07options\x18\x04 \x01(\x0b\x32$.lintel.review.v1.LocalReviewOptions\"E\n\x19\x43reateLocalReviewResponse\x12(\n\x06review\x18\x01 \x01(\x0b\x32\x18.lintel.review.v1.Review\"A\n\tFilePiece\x12\x18\n\x04path\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x10\x01\x18\x80 \x12\x0c\n\x04\x62\x61se\x18\x02 \x01(\x08\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\xa5\x01\n\x13UploadSourceRequest\x12\x37\n\x07options\x18\x01 \x01(\x0b\x32$.lintel.review.v1.LocalReviewOptionsH\x00\x12\x0e\n\x04\x64iff\x18\x02 \x01(\x0cH\x00\x12+\n\x04\x66ile\x18\x03 \x01(\x0b\x32\x1b.lintel.review.v1.FilePieceH\x00\x12\x0f\n\x05sarif\x18\x04 \x01(\x0cH\x00\x42\x07\n\x05piece\"@\n\x14UploadSourceResponse\x12(\n\x06review\x18\x01 \x01(\x0b\x32\x18.lintel.review.v1.Review2\x89\x02\n\x12LocalReviewService\x12\x91\x01\n\x11\x43reateLocalReview\x12*.lintel.review.v1.CreateLocalReviewRequest\x1a+.lintel.review.v1.CreateLocalReviewResponse\"#\x92\xb5\x18\x03\x08\xca\x01\x82\xd3\xe4\x93\x02\x16\"\x11/codeReview/local:\x01*\x12_\n\x0cUploadSource\x12%.lintel.review.v1.UploadSourceRequest\x1a&.lintel.review.v1.UploadSourceResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,25 +42,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOCALREVIEWOPTIONS'].fields_by_name['head_sha']._loaded_options = None
   _globals['_LOCALREVIEWOPTIONS'].fields_by_name['head_sha']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LOCALFILE'].fields_by_name['path']._loaded_options = None
-  _globals['_LOCALFILE'].fields_by_name['path']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_LOCALFILE'].fields_by_name['path']._serialized_options = b'\272H\007r\005\020\001\030\200 '
   _globals['_CREATELOCALREVIEWREQUEST'].fields_by_name['diff']._loaded_options = None
   _globals['_CREATELOCALREVIEWREQUEST'].fields_by_name['diff']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_CREATELOCALREVIEWREQUEST'].fields_by_name['files']._loaded_options = None
+  _globals['_CREATELOCALREVIEWREQUEST'].fields_by_name['files']._serialized_options = b'\272H\006\222\001\003\020\220N'
+  _globals['_FILEPIECE'].fields_by_name['path']._loaded_options = None
+  _globals['_FILEPIECE'].fields_by_name['path']._serialized_options = b'\272H\007z\005\020\001\030\200 '
   _globals['_LOCALREVIEWSERVICE'].methods_by_name['CreateLocalReview']._loaded_options = None
   _globals['_LOCALREVIEWSERVICE'].methods_by_name['CreateLocalReview']._serialized_options = b'\222\265\030\003\010\312\001\202\323\344\223\002\026\"\021/codeReview/local:\001*'
   _globals['_LOCALREVIEWOPTIONS']._serialized_start=188
   _globals['_LOCALREVIEWOPTIONS']._serialized_end=327
   _globals['_LOCALFILE']._serialized_start=329
-  _globals['_LOCALFILE']._serialized_end=419
-  _globals['_CREATELOCALREVIEWREQUEST']._serialized_start=422
-  _globals['_CREATELOCALREVIEWREQUEST']._serialized_end=585
-  _globals['_CREATELOCALREVIEWRESPONSE']._serialized_start=587
-  _globals['_CREATELOCALREVIEWRESPONSE']._serialized_end=656
-  _globals['_FILEPIECE']._serialized_start=658
-  _globals['_FILEPIECE']._serialized_end=711
-  _globals['_UPLOADSOURCEREQUEST']._serialized_start=714
-  _globals['_UPLOADSOURCEREQUEST']._serialized_end=879
-  _globals['_UPLOADSOURCERESPONSE']._serialized_start=881
-  _globals['_UPLOADSOURCERESPONSE']._serialized_end=945
-  _globals['_LOCALREVIEWSERVICE']._serialized_start=948
-  _globals['_LOCALREVIEWSERVICE']._serialized_end=1213
+  _globals['_LOCALFILE']._serialized_end=422
+  _globals['_CREATELOCALREVIEWREQUEST']._serialized_start=425
+  _globals['_CREATELOCALREVIEWREQUEST']._serialized_end=599
+  _globals['_CREATELOCALREVIEWRESPONSE']._serialized_start=601
+  _globals['_CREATELOCALREVIEWRESPONSE']._serialized_end=670
+  _globals['_FILEPIECE']._serialized_start=672
+  _globals['_FILEPIECE']._serialized_end=737
+  _globals['_UPLOADSOURCEREQUEST']._serialized_start=740
+  _globals['_UPLOADSOURCEREQUEST']._serialized_end=905
+  _globals['_UPLOADSOURCERESPONSE']._serialized_start=907
+  _globals['_UPLOADSOURCERESPONSE']._serialized_end=971
+  _globals['_LOCALREVIEWSERVICE']._serialized_start=974
+  _globals['_LOCALREVIEWSERVICE']._serialized_end=1239
 # @@protoc_insertion_point(module_scope)

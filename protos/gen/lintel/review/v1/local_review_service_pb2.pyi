@@ -170,7 +170,7 @@ class FilePiece(_message.Message):
     base: _builtins.bool
     """True for the content at base, false for that at head."""
     data: _builtins.bytes
-    """Bytes."""
+    """Bytes; none, in the only piece of a side, for an empty file."""
     def __init__(
         self,
         *,

@@ -59,7 +59,8 @@ class LocalReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UploadSource(self, request_iterator, context):
-        """Reviews a change sent in pieces: first the header, then the diff, then files, then SARIF; 64 MiB at most.
+        """Reviews a change sent in pieces: the options, then the diff, then files, then SARIF; 64 MiB at most, in five minutes.
+        A diff that can't be read makes a review that has failed for SOURCE_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -19,7 +19,9 @@ class LocalReviewServiceStub:
     CreateLocalReview: _aio.UnaryUnaryMultiCallable[_local_review_service_pb2.CreateLocalReviewRequest, _local_review_service_pb2.CreateLocalReviewResponse]
     """Reviews a change given whole in the request, up to the size of a REST body."""
     UploadSource: _aio.StreamUnaryMultiCallable[_local_review_service_pb2.UploadSourceRequest, _local_review_service_pb2.UploadSourceResponse]
-    """Reviews a change sent in pieces: first the header, then the diff, then files, then SARIF; 64 MiB at most."""
+    """Reviews a change sent in pieces: the options, then the diff, then files, then SARIF; 64 MiB at most, in five minutes.
+    A diff that can't be read makes a review that has failed for SOURCE_INVALID.
+    """
 
 class LocalReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reviews of changes that no code host knows: uploaded, reviewed, never posted anywhere."""
@@ -38,6 +40,8 @@ class LocalReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.AsyncIterator[_local_review_service_pb2.UploadSourceRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_local_review_service_pb2.UploadSourceRequest], _abc.Awaitable[_local_review_service_pb2.UploadSourceResponse]],
     ) -> _abc.Awaitable[_local_review_service_pb2.UploadSourceResponse]:
-        """Reviews a change sent in pieces: first the header, then the diff, then files, then SARIF; 64 MiB at most."""
+        """Reviews a change sent in pieces: the options, then the diff, then files, then SARIF; 64 MiB at most, in five minutes.
+        A diff that can't be read makes a review that has failed for SOURCE_INVALID.
+        """
 
 def add_LocalReviewServiceServicer_to_server(servicer: LocalReviewServiceServicer, server: _aio.Server) -> None: ...

@@ -627,6 +627,9 @@ class Receipt(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     DROPPED_FINDINGS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    MODEL_FAILURE_FIELD_NUMBER: _builtins.int
+    model_failure: _builtins.str
+    """Why a configured model did not look at everything; empty where it did, or none was asked."""
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileReceipt]:
         """Every changed file."""
@@ -655,10 +658,11 @@ class Receipt(_message.Message):
         models: _abc.Iterable[Global___ModelReceipt] | None = ...,
         dropped_findings: _abc.Iterable[Global___DroppedFindings] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        model_failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyzers", b"analyzers", "dropped_findings", b"dropped_findings", "files", b"files", "models", b"models", "notes", b"notes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyzers", b"analyzers", "dropped_findings", b"dropped_findings", "files", b"files", "model_failure", b"model_failure", "models", b"models", "notes", b"notes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

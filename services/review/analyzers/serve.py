@@ -16,8 +16,8 @@ import services
 from services.review.analyzers import frames, wire
 from services.review.analyzers.confine import ProcessLimits, confine
 from services.review.analyzers.prepare import Prepared, prepare
-from services.review.analyzers.ruff import executable
 from services.review.analyzers.target import Analyzer, Deadline, Outcome
+from services.review.analyzers.tools import PROGRAMS, installed
 from services.review.domain import Claim, Fate
 from services.review.evidence.bind import Bound, bind
 
@@ -26,7 +26,7 @@ def main(analyzers: Sequence[Analyzer]) -> None:
     """Serve one request on stdin and stdout; argv[1] is the JSON of the start options."""
     options = json.loads(sys.argv[1])
     requests, answers = sys.stdin.buffer, _private_stdout()
-    tools = [str(path) for path in (executable(),) if path]
+    tools = [str(path) for path in map(installed, PROGRAMS) if path]
     package = str(Path(services.__path__[0]))
     walls = confine(str(Path.cwd()), package, tools, ProcessLimits(**options["limits"]))
     _send(answers, {"type": "hello"} | asdict(walls))

@@ -11,6 +11,7 @@ from typing import Any
 PROGRAMS = ("ruff", "shellcheck", "zizmor", "hadolint")  # all that the walls let the child start
 _MAX_OUTPUT = 32 * 1024 * 1024
 _MEMORY = 768 * 1024 * 1024  # bytes of address space: a greedy program fails alone, not the analysis with it
+_HASKELL_HEAP = 251  # the status of shellcheck and hadolint where memory does not suffice
 
 
 class ToolError(Exception):
@@ -26,7 +27,7 @@ def installed(name: str) -> Path | None:
 def ask(
     name: str, program: Path, arguments: Sequence[str], folder: Path, seconds: float, statuses: Sequence[int] = (0,)
 ) -> Any:
-    """Run `program` in `folder` and return the JSON of its stdout; raises ToolError.
+    """Run `program` in `folder` and return the JSON of its stdout, None for silence; raises ToolError.
 
     It gets no configuration of anyone: its environment is a locale, its home does not exist. `statuses` are those with
     which it ends when all went well.
@@ -45,11 +46,14 @@ def ask(
                 check=False,
                 preexec_fn=_less_room(_MEMORY),
             )
+        if done.returncode == _HASKELL_HEAP:
+            raise ToolError(f"{name} ran out of memory")
         if done.returncode not in statuses:
             raise ToolError(f"{name} failed with status {done.returncode}")
         if output.stat().st_size > _MAX_OUTPUT:
             raise ToolError(f"{name} answered too much")
-        return json.loads(output.read_bytes())
+        answer = output.read_bytes()
+        return json.loads(answer) if answer.strip() else None
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{name} ran out of time") from error
     except (OSError, ValueError, RecursionError) as error:

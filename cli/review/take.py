@@ -33,14 +33,15 @@ class _Record:
 
 def take(repository: Repository, wanted: Range, inherited: Mapping[str, str]) -> Change:
     """Answer the change of a range. Raises click.UsageError and NotCompletedError."""
-    end = {Until.WORKING_TREE: [], Until.INDEX: ["--cached"], Until.COMMIT: []}[wanted.until]
+    end = ["--cached"] if wanted.until is Until.INDEX else []
     commits = [wanted.base, wanted.head] if wanted.until is Until.COMMIT else [wanted.base]
     notes: list[str] = []
     with _index(repository, wanted, inherited, notes) as extra:
+        if wanted.until is not Until.COMMIT:
+            _refuse_conflicts(repository, extra)
         words = [*end, *commits, "--"]
         raw = repository.diff("--raw", "-z", "--no-abbrev", *words, limit=MAX_DIFF, extra=extra)
         records = list(_records(raw))
-        _refuse_conflicts(records)
         diff = repository.diff("--full-index", *words, limit=MAX_DIFF, extra=extra) if records else b""
         allowance = Allowance(MAX_TOTAL - len(diff))
         files = _files(repository, wanted, records, allowance)
@@ -93,10 +94,11 @@ def _records(raw: bytes) -> Iterator[_Record]:
         yield _Record(old_mode, new_mode, old_object, new_object, status[0], old_path, new_path)
 
 
-def _refuse_conflicts(records: list[_Record]) -> None:
-    conflicts = [record.new_path.decode(errors="replace") for record in records if record.status == "U"]
+def _refuse_conflicts(repository: Repository, extra: Mapping[str, str]) -> None:
+    listed = repository.run("ls-files", "--unmerged", "-z", extra=extra).split(b"\0")
+    conflicts = sorted({line.partition(b"\t")[2].decode(errors="replace") for line in listed if line})
     if conflicts:
-        shown = ", ".join(sorted(set(conflicts))[:3])
+        shown = ", ".join(conflicts[:3])
         raise click.UsageError(f"a merge is not finished, so there is no change to review yet: {shown}")
 
 

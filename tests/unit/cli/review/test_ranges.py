@@ -27,7 +27,7 @@ def taken(
     environment = {"PATH": os.environ["PATH"], **(inherited or {})}
     repository = find_repository(path, environment)
     assert repository is not None
-    return take(repository: Made, resolve(repository: Made, base, head, staged=staged), environment)
+    return take(repository, resolve(repository, base, head, staged=staged), environment)
 
 
 def paths(change: Change) -> list[bytes]:

@@ -176,6 +176,24 @@ class SourceFile:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """The content of a file at head, under the path that the diff calls it by."""
+
+    path: bytes
+    head: bytes | None = None
+    base: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A change as its author sent it; nobody but the analysis child looks into it."""
+
+    diff: bytes
+    files: tuple[UploadedFile, ...] = ()
+    sarif: bytes | None = None
+
+
 class RunState(StrEnum):
     """Where a run stands; docs/state-machine.md draws it."""
 
@@ -191,6 +209,9 @@ class RunState(StrEnum):
     def is_final(self) -> bool:
         """Whether the run has come to its end."""
         return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+LOCAL = "local"  # the host of changes that no code host knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +254,14 @@ class Run:
     traceparent: str
     create_time: datetime
     state: RunState = RunState.RUNNING
+    base_sha: str = ""
+    no_model: bool = False
+    dry_run: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the change was uploaded, so that no code host knows of it."""
+        return self.ref.host == LOCAL
 
     def at(self, head_sha: str, base_ref: str) -> "Run":
         """The same run for another head."""
@@ -247,6 +276,8 @@ class Report:
     analysis: Analysis
     notes: tuple[str, ...]
     summary: str
+    models: tuple[ModelUse, ...] = ()
+    model_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +294,12 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSource:
-    """The change that is reviewed, as the host gave it, and in words what it did not give."""
+    """The change that is reviewed, as the host gave it, and in words what it did not give.
+
+    Of an `upload` the files are not known until the analysis child has read it.
+    """
 
     pull_request: PullRequest
     files: tuple[SourceFile, ...]
     omissions: tuple[str, ...]
+    upload: Upload | None = None

@@ -56,9 +56,12 @@ def has_parent(repository: Path, commit: str) -> bool:
 
 
 def _source_lines(repository: Path, commit: str) -> int:
-    """Changed lines of a commit, 0 where it touches documentation and locked versions only."""
+    """Changed lines of a commit; 0 where it touches only documentation and locked versions, or is not here whole."""
     total = source = 0
-    numbers = git(repository, "diff", "--numstat", "--no-renames", "-z", f"{commit}^1", commit)
+    try:
+        numbers = git(repository, "diff", "--numstat", "--no-renames", "-z", f"{commit}^1", commit)
+    except subprocess.CalledProcessError:
+        return 0
     for entry in numbers.decode("utf-8", "replace").split("\0"):
         added, _, rest = entry.partition("\t")
         removed, _, path = rest.partition("\t")

@@ -104,7 +104,10 @@ def survey(targets: Sequence[Target]) -> Whole:
             for row in _rows(hunk):
                 if row.kind is not LineKind.CONTEXT and (found := DEFINITION.match(row.text)):
                     names = {name for name in found.groupdict().values() if name and len(name) > 3}
-                    (lost if row.kind is LineKind.REMOVED else defined).update(names)
+                    if row.kind is LineKind.ADDED:
+                        defined |= names
+                    elif not TEST_PATH.search(target.path):  # a test that goes is not what it tests
+                        lost |= names
     stripped = frozenset(text.strip() for text in brought if len(text.strip()) >= _MOVED_LINE)
     return Whole("\n".join(brought), stripped, frozenset(lost - defined))
 
@@ -154,7 +157,7 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
         for block in _blocks(rows):
             lines = _removed(block)
             starts = list(_defined_tests(lines, language))
-            ends = [index for index, _, _ in starts[1:]] + [len(lines)]
+            ends = [*(index for index, _, _ in starts), len(lines)][1:]
             for (index, row, name), end in zip(starts, ends, strict=True):
                 body = lines[index:end]
                 if not (len(body) < 2 or whole.brings(name) or whole.lost_with(body) or whole.moved(body)):

@@ -16,6 +16,13 @@ from services.review.domain import Claim, Fate, Severity
 
 _WORKFLOW = re.compile(r"(?:^|/)\.(?:github|gitea|forgejo)/workflows/[^/]+\.ya?ml$")
 _ACTION = re.compile(r"(?:^|/)action\.ya?ml$")
+# The trigger alone is how bots label and greet; the danger is to take the stranger's code and run it.
+_TAKES_THE_HEAD = re.compile(
+    rb"(?:github\.event\.pull_request\.head\.(?:sha|ref)|github\.head_ref|refs/pull/|workflow_run\.head_(?:sha|branch))"
+)
+_CHECKOUT = re.compile(rb"actions/checkout@|git (?:fetch|checkout|clone)|gh pr checkout")
+# Who may start a workflow by hand or push a branch or tag may write to the repository anyway.
+_BY_WRITERS = re.compile(r"^(?:(?:github\.event\.)?inputs\..*|github\.ref(?:_name)?)$")
 _SURE = {"Medium", "High"}
 _NOTHING_COLLECTED = 3  # its status where no file was YAML of the kind it reads
 _M, _H = Severity.MEDIUM, Severity.HIGH
@@ -33,9 +40,8 @@ RULES: dict[str, Advice] = {
     ),
     "dangerous-triggers": _security(
         "This trigger runs with secrets for strangers' changes",
-        "The workflow has the repository's token and secrets, while the change comes from anyone. Use pull_request, or "
-        "never check out or run what the change brings.",
-        _M,
+        "The workflow has the repository's token and secrets, and it checks out a change that comes from anyone: its "
+        "build scripts then run with them. Use pull_request, or leave the head of the change alone.",
     ),
     "github-env": _security(
         "Values from outside are written to the environment of later steps",
@@ -149,7 +155,7 @@ def _arguments(names: Sequence[str]) -> list[str]:
 
 
 def _claims(answer: Any, named: Mapping[str, Target]) -> list[Claim]:
-    claims: dict[tuple[str, str, int], Claim] = {}
+    claims: dict[tuple[str, str, str], Claim] = {}  # one for a rule in one step or setting
     added = {name: {line.number: line for line in target.added} for name, target in named.items()}
     for item in answer:
         rule, sure = item["ident"], item["determinations"]
@@ -157,18 +163,28 @@ def _claims(answer: Any, named: Mapping[str, Target]) -> list[Claim]:
         if advice is None or sure["confidence"] not in _SURE or sure["severity"] not in _SURE:
             continue
         for location in item["locations"]:
-            if location["symbolic"]["kind"] != "Primary":
+            symbolic = location["symbolic"]
+            name = str(symbolic["key"]["Local"]["verbatim_path"])
+            if symbolic["kind"] != "Primary" or not _is_danger(rule, symbolic, named[name].head or b""):
                 continue
-            name, line = _place(location, added)
-            if line is not None:
-                claims[name, rule, line.number] = advise("zizmor", rule, advice, named[name], line)
+            key = name, rule, str(symbolic["route"])
+            line = _place(location, added[name])
+            if line is not None and key not in claims:
+                claims[key] = advise("zizmor", rule, advice, named[name], line)
     return list(claims.values())
 
 
-def _place(location: Any, added: Mapping[str, Mapping[int, AddedLine]]) -> tuple[str, AddedLine | None]:
-    """The copy's name, and the first added line of what zizmor points at; it counts rows from 0."""
-    name = str(location["symbolic"]["key"]["Local"]["verbatim_path"])
+def _is_danger(rule: str, symbolic: Any, head: bytes) -> bool:
+    """Whether what zizmor reports by its form is one by what surrounds it."""
+    if rule == "dangerous-triggers":
+        return bool(_TAKES_THE_HEAD.search(head) and _CHECKOUT.search(head))
+    if rule == "template-injection" and isinstance(feature := symbolic["feature_kind"], dict):
+        return not _BY_WRITERS.match(str(feature.get("Subfeature", {}).get("fragment", {}).get("Raw", "")))
+    return True
+
+
+def _place(location: Any, lines: Mapping[int, AddedLine]) -> AddedLine | None:
+    """The first added line of what zizmor points at; it counts rows from 0."""
     span = location["concrete"]["location"]
     first, last = span["start_point"]["row"] + 1, span["end_point"]["row"] + 1
-    lines = added.get(name, {})
-    return name, next((lines[row] for row in range(first, last + 1) if row in lines), None)
+    return next((lines[row] for row in range(first, last + 1) if row in lines), None)

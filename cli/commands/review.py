@@ -1,6 +1,7 @@
 """`lintel review`: a local change, reviewed before anybody else sees it."""
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from cli.review import output as outputs
 from cli.review.change import Change
 from cli.review.formats.text import LEVELS
 from cli.review.git import find_repository
-from cli.review.patch import read_change, read_sarif
+from cli.review.patch import STDIN, read_change, read_sarif
 from cli.review.ranges import resolve
 from cli.review.run import Outcome
 from cli.review.run import review as run_review
@@ -75,9 +76,11 @@ def review(
     2  wrong usage or configuration
     3  not completed: what was found is shown, but silence means nothing
     """
+    if diff == STDIN == sarif:
+        raise click.UsageError("standard input can be the diff or the SARIF log, not both")
     outputs.require_place(output)
-    change = _change(repo, base, head, diff, staged=staged)
     given = read_sarif(sarif) if sarif is not None else b""
+    change = _change(repo, base, head, diff, staged=staged, reserved=len(given))
     click.echo(f"Reviewing {change.description}.", err=True)
     for note in change.notes:
         click.echo(f"note: {note}", err=True)
@@ -98,15 +101,17 @@ def review(
     context.exit(outputs.exit_status(outcome, fail_on))
 
 
-def _change(repo: Path, base: str | None, head: str | None, diff: str | None, *, staged: bool) -> Change:
+def _change(repo: Path, base: str | None, head: str | None, diff: str | None, *, staged: bool, reserved: int) -> Change:
     """Answer the change the options mean. Raises click.UsageError for options that contradict each other."""
+    if diff == STDIN and sys.stdin.isatty():
+        raise click.UsageError("--diff - reads a diff from standard input: git diff | lintel review --diff -")
     if not repo.exists():
         raise click.UsageError(f"--repo {repo} does not exist")
     repository = find_repository(repo, os.environ)
     if diff is not None:
         if staged or base or head:
             raise click.UsageError("--diff is a change of its own: leave --base, --head and --staged away")
-        return read_change(diff, repository)
+        return read_change(diff, repository, reserved)
     if repository is None:
         raise click.UsageError(f"{repo.absolute()} is not in a git repository; name one with --repo, or give --diff")
-    return take(repository, resolve(repository, base, head, staged=staged), os.environ)
+    return take(repository, resolve(repository, base, head, staged=staged), os.environ, reserved)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 MAX_FILE = 1_000_000  # bytes; a larger one is generated, or nothing that anybody reads
 MAX_TOTAL = 63 << 20  # what the server takes is 64 MiB, and messages have envelopes
-MAX_DIFF = 60 << 20
-MAX_SARIF = 20 << 20
+MAX_DIFF = 50 << 20
+MAX_SARIF = 10 << 20
 _SNIFFED = 8000  # bytes git looks at to tell binary content: buffer_is_binary
 
 

@@ -19,10 +19,11 @@ _LINK, _SUBMODULE = "120000", "160000"
 STDIN = "-"
 
 
-def read_change(source: str, repository: Repository | None) -> Change:
+def read_change(source: str, repository: Repository | None, reserved: int = 0) -> Change:
     """Answer the change a diff describes; contents come from the working tree where that is what the diff leads to.
 
-    Raises click.UsageError for what can't be read, is too large, or is no diff.
+    `reserved` bytes of the upload are for something else. Raises click.UsageError for what can't be read, is too
+    large, or is no diff.
     """
     diff = _read(source, MAX_DIFF, "diff")
     shown = "standard input" if source == STDIN else source
@@ -31,7 +32,7 @@ def read_change(source: str, repository: Repository | None) -> Change:
     except DiffError as error:
         raise click.UsageError(f"{shown}: {error}") from None
     name = repository.name if repository else Path.cwd().name
-    allowance = Allowance(MAX_TOTAL - len(diff))
+    allowance = Allowance(MAX_TOTAL - len(diff) - reserved)
     root = None if repository is None or repository.is_bare else repository.root
     files = tuple(File(file.path, _content(root, file, allowance)) for file in changed)
     return Change(name, f"the diff from {shown}", diff if changed else b"", files, notes=allowance.notes())

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import click
 from lintel.review.v1.code_review_service_pb2 import GetReviewResponse
 from lintel.review.v1.review_pb2 import ANALYZER_FATE_FAILED, REVIEW_STATE_COMPLETED, REVIEW_STATE_PUBLISHED, Review
 
@@ -18,6 +19,7 @@ from client.reviews import ReviewClient
 from client.shape import review_state
 
 _TICK_SECONDS = 0.1
+_SOURCE_INVALID = "SOURCE_INVALID"  # how the server begins the reason of a review whose diff it can't read
 
 Watcher = Callable[[str], None]
 
@@ -33,7 +35,7 @@ class Outcome:
 
 
 def review(change: Change, sarif: bytes, *, no_model: bool, dry_run: bool, watch: Watcher) -> Outcome:
-    """Have a change reviewed. Raises ConfigurationError and NotCompletedError."""
+    """Have a change reviewed. Raises ConfigurationError, NotCompletedError, and click.UsageError for a diff."""
     with reviewing(os.environ, watch) as (client, place):
         watch("sending the change")
         began = client.upload(pieces(change, sarif, no_model=no_model, dry_run=dry_run))
@@ -44,6 +46,8 @@ def review(change: Change, sarif: bytes, *, no_model: bool, dry_run: bool, watch
                 client.cancel(began.id)
             raise
         answer = client.get(began.id)
+    if answer.review.state_reason.startswith(_SOURCE_INVALID):
+        raise click.UsageError(answer.review.state_reason)
     return Outcome(answer, failures(answer), change.notes, place)
 
 
@@ -53,6 +57,8 @@ def failures(answer: GetReviewResponse) -> tuple[str, ...]:
     if answer.review.state not in (REVIEW_STATE_COMPLETED, REVIEW_STATE_PUBLISHED):
         state = review_state(answer.review)
         found.append(f"the review is {state}: {answer.review.state_reason or 'no reason was given'}")
+    if answer.receipt.model_failure:
+        found.append(f"the model did not look at everything: {answer.receipt.model_failure}")
     found += [
         f"{analyzer.name} failed: {analyzer.reason or 'no reason was given'}"
         for analyzer in answer.receipt.analyzers

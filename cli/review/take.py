@@ -31,8 +31,11 @@ class _Record:
     new_path: bytes
 
 
-def take(repository: Repository, wanted: Range, inherited: Mapping[str, str]) -> Change:
-    """Answer the change of a range. Raises click.UsageError and NotCompletedError."""
+def take(repository: Repository, wanted: Range, inherited: Mapping[str, str], reserved: int = 0) -> Change:
+    """Answer the change of a range; `reserved` bytes of the upload are for something else.
+
+    Raises click.UsageError and NotCompletedError.
+    """
     end = ["--cached"] if wanted.until is Until.INDEX else []
     commits = [wanted.base, wanted.head] if wanted.until is Until.COMMIT else [wanted.base]
     notes: list[str] = []
@@ -43,7 +46,7 @@ def take(repository: Repository, wanted: Range, inherited: Mapping[str, str]) ->
         raw = repository.diff("--raw", "-z", "--no-abbrev", *words, limit=MAX_DIFF, extra=extra)
         records = list(_records(raw))
         diff = repository.diff("--full-index", *words, limit=MAX_DIFF, extra=extra) if records else b""
-        allowance = Allowance(MAX_TOTAL - len(diff))
+        allowance = Allowance(MAX_TOTAL - len(diff) - reserved)
         files = _files(repository, wanted, records, allowance)
     return Change(
         repository.name,

@@ -46,6 +46,10 @@ class Repository:
         """Answer the commit that a revision names, None when it names none."""
         return self.ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
+    def tracks(self, path: Path) -> bool:
+        """Tell whether a file belongs to the repository."""
+        return self.ask("ls-files", "--error-unmatch", "--", str(path)) is not None
+
     @property
     def is_shallow(self) -> bool:
         """Whether history was cut off when it was cloned."""

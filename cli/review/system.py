@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from cli import embedded
 from cli import environment as environments
-from cli.embedded import Embedded, SystemStartError
+from cli.embedded import EXTERNAL_ENGINES, Embedded, SystemStartError
 from cli.engines.accounts import EngineError
 from cli.layout import Layout, state_directory
 from cli.review.errors import ConfigurationError, NotCompletedError
+from cli.review.git import find_repository
 from client.address import Address, parse_url, unix_socket
 from client.errors import RefusedError, UnavailableError
 from client.reviews import ReviewClient
@@ -20,6 +22,7 @@ from client.reviews import ReviewClient
 # What a local review needs. No edge: the command line reads the review service's socket in a directory of its own.
 ROLES = ("auth", "orgs", "llm_gateway", "review", "review_worker")
 _SOCKET = "review.public.sock"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TOKEN_FILE = "LINTEL_TOKEN_FILE"  # noqa: S105 - the name of a variable
 
 Watcher = Callable[[str], None]
@@ -32,7 +35,7 @@ def reviewing(inherited: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Re
     Raises ConfigurationError for settings that can't be used, NotCompletedError when no system answers or starts.
     """
     layout = Layout(state_directory(inherited))
-    settings = environments.resolve(inherited, Path.cwd(), layout)
+    settings = settings_of(inherited, layout)
     try:
         place = _named(settings) or _running(layout)
         if place is not None:
@@ -46,6 +49,20 @@ def reviewing(inherited: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Re
         raise ConfigurationError(str(error)) from None
     except (UnavailableError, SystemStartError, EngineError) as error:
         raise NotCompletedError(str(error)) from None
+
+
+def settings_of(inherited: Mapping[str, str], layout: Layout) -> dict[str, str]:
+    """Merge the process environment, `.env` here and `.env` of the state directory, the first winning.
+
+    A `.env` that git tracks came with the repository: it must not say where the code and the user's token go.
+    """
+    here = Path.cwd()
+    repository = find_repository(here, inherited)
+    is_foreign = repository is not None and repository.tracks(here / ".env")
+    files = environments.read_file(layout.state / ".env")
+    if not is_foreign:
+        files |= environments.read_file(here / ".env")
+    return files | {name: value for name, value in inherited.items() if value or name not in files}
 
 
 def _named(settings: Mapping[str, str]) -> tuple[Address, str] | None:
@@ -82,15 +99,29 @@ def _running(layout: Layout) -> tuple[Address, str] | None:
 
 @contextmanager
 def _started(settings: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Address, str]]:
-    """Start a system in a directory of its own; both are gone afterwards, after SIGTERM and SIGHUP too."""
-    earlier = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """Start a system in a directory of its own; both are gone afterwards, however the block ends."""
+    wanted = {name: value for name, value in settings.items() if name not in EXTERNAL_ENGINES}
+    with (
+        _one_interrupt(),
+        tempfile.TemporaryDirectory(prefix="lintel-review-") as state,
+        Embedded(Path(state), env={**wanted, "LINTEL_STATE_DIR": state}, roles=ROLES, watch=watch) as system,
+    ):
+        socket = Path(system.status.sockets) / _SOCKET
+        yield unix_socket(os.fspath(socket)), system.api_key
+
+
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Take Ctrl-C, SIGTERM and SIGHUP as one interrupt; further ones don't disturb the end in order."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    earlier = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="lintel-review-") as state,
-            Embedded(Path(state), env={**settings, "LINTEL_STATE_DIR": state}, roles=ROLES, watch=watch) as system,
-        ):
-            socket = Path(system.status.sockets) / _SOCKET
-            yield unix_socket(os.fspath(socket)), system.api_key
+        yield
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)

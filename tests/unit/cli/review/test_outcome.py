@@ -11,7 +11,9 @@ from click.testing import CliRunner
 from lintel.review.v1 import review_pb2 as pb
 
 from cli.commands.review import review
+from cli.layout import Layout
 from cli.review.output import deliver, exit_status, require_place, wants_colour
+from cli.review.system import settings_of
 from tests.unit.cli.review.answers import finding, outcome
 from tests.unit.cli.review.repositories import Made
 
@@ -125,3 +127,16 @@ def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not wants_colour(Path(os.devnull))
     monkeypatch.setenv("NO_COLOR", "1")
     assert not wants_colour(None)
+
+
+def test_a_tracked_environment_file_does_not_say_where_the_code_goes(
+    repository: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path / "state")
+    inherited = {"PATH": os.environ["PATH"], "LINTEL_TOKEN": "t"}
+    repository.write({".env": "LINTEL_URL=http://127.0.0.1:9\nLINTEL_TOKEN=other\n"})
+    monkeypatch.chdir(repository.path)
+    assert settings_of(inherited, layout)["LINTEL_URL"] == "http://127.0.0.1:9"
+    assert settings_of(inherited, layout)["LINTEL_TOKEN"] == "t"
+    repository.git("add", ".env")
+    assert "LINTEL_URL" not in settings_of(inherited, layout)

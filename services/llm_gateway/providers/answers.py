@@ -5,12 +5,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from services.kit.tokens import estimate
 from services.llm_gateway.domain import Completion, Fault, Prompt, ProviderError, TokenUsage
 
 _FENCE = re.compile(r"```[A-Za-z]*[ \t]*\n(.*?)\n[ \t]*```", re.DOTALL)
 _QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "credit", "billing_not_active", "insufficient_balance")
 _REPEATED = re.compile(r"(\W)\1+|\s+")
-_LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 # A prompt counted at less than one token in this many characters, blanks aside, was not read whole.
 _LEAST_CHARS_PER_TOKEN = 10
 
@@ -58,13 +58,6 @@ def read_usage(usage: object, prompt: Prompt, content: str) -> TokenUsage:
     if cached > sent:  # a server that counts cached tokens apart
         sent += cached
     return TokenUsage(sent, cached, received or estimate(content), reported=True)
-
-
-def estimate(text: str) -> int:
-    """Answer about how many tokens `text` has, rather too many: code has some three characters a token, keys fewer."""
-    dense = sum(len(word) for word in _LONG_WORD.findall(text))
-    wide = sum(not character.isascii() for character in text) if not text.isascii() else 0
-    return (len(text) - dense - wide) // 3 + dense * 2 // 3 + wide + 1
 
 
 def json_value(content: str) -> str:

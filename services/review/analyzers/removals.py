@@ -6,10 +6,11 @@ about is a removal of that code: neither is told.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from services.kit.diff.model import Hunk, LineKind, Side
+from services.kit.diff.model import LineKind, Side
+from services.review.analyzers.removals_survey import NAME, Row, Whole, rows_of, survey
 from services.review.analyzers.removals_words import (
     CHECKS,
     CODE,
@@ -23,46 +24,11 @@ from services.review.analyzers.removals_words import (
 from services.review.analyzers.target import AddedLine, Deadline, Outcome, Target, claim, stopped
 from services.review.domain import Claim, Severity
 
-_NAME = re.compile(r"[A-Za-z_$][\w$]{3,}")
 _COMMENT = re.compile(r"^\s*(?:#(?!\[)|//|\*|/\*|--|<!--)")
-_MOVED_LINE = 12  # characters from which a line that comes back is no accident
 _CHECK_ADVICE = (
     "Nothing in the change puts it, or one like it, in another place. If others do the checking now, say where; "
     "otherwise put it back."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a hunk as text, `number` on the side that has it (the new one for context)."""
-
-    kind: LineKind
-    number: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """What all files of the change together bring and lose."""
-
-    brought: str  # every added line
-    lines: frozenset[str]  # the same without indentation, those long enough to be told apart
-    lost: frozenset[str]  # names whose definition went and did not come back
-
-    def brings(self, text: str) -> bool:
-        """Whether `text` is among the added lines, as a whole word where it is one."""
-        if re.fullmatch(r"\w+", text):
-            return re.search(rf"\b{re.escape(text)}\b", self.brought) is not None
-        return text in self.brought
-
-    def lost_with(self, rows: Sequence[Row]) -> bool:
-        """Whether the lines speak of something that the change takes away."""
-        return any(name in self.lost for row in rows for name in _NAME.findall(row.text))
-
-    def moved(self, rows: Sequence[Row]) -> bool:
-        """Whether at least half of the lines come back somewhere."""
-        told = [row.text.strip() for row in rows if len(row.text.strip()) >= _MOVED_LINE]
-        return bool(told) and 2 * sum(text in self.lines for text in told) >= len(told)
 
 
 class Removals:
@@ -82,41 +48,15 @@ class Removals:
             if deadline.passed:
                 return stopped(claims, done, len(targets))
             language = LANGUAGES.get(target.extension)
-            hunks = [list(_rows(hunk)) for hunk in target.hunks]
+            hunks = [list(rows_of(hunk)) for hunk in target.hunks]
             if language and TEST_PATH.search(target.path):
-                claims += _tests(target, hunks, language, whole)
-                claims += _assertions(target, hunks, language, whole)
+                if whole.has_code:  # where only tests are changed, what becomes of them is the change
+                    claims += _tests(target, hunks, language, whole)
+                    claims += _assertions(target, hunks, language, whole)
                 claims += _switched_off(target, hunks, language)
             elif target.extension in CODE and not target.is_supporting:
                 claims += _checks(target, hunks, whole)
         return Outcome(tuple(claims))
-
-
-def survey(targets: Sequence[Target]) -> Whole:
-    """Read once what the change brings and loses."""
-    brought = [line.text for target in targets for line in target.added]
-    defined: set[str] = set()
-    lost: set[str] = set()
-    for target in targets:
-        if target.extension not in CODE:
-            continue
-        for hunk in target.hunks:
-            for row in _rows(hunk):
-                if row.kind is not LineKind.CONTEXT and (found := DEFINITION.match(row.text)):
-                    names = {name for name in found.groupdict().values() if name and len(name) > 3}
-                    if row.kind is LineKind.ADDED:
-                        defined |= names
-                    elif not TEST_PATH.search(target.path):  # a test that goes is not what it tests
-                        lost |= names
-    stripped = frozenset(text.strip() for text in brought if len(text.strip()) >= _MOVED_LINE)
-    return Whole("\n".join(brought), stripped, frozenset(lost - defined))
-
-
-def _rows(hunk: Hunk) -> Iterator[Row]:
-    for kind, old, new, text, _ in hunk.lines():
-        number = old if kind is LineKind.REMOVED else new
-        if number is not None:
-            yield Row(kind, number, text[:2000].decode("utf-8", "replace"))
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -160,7 +100,9 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
             ends = [*(index for index, _, _ in starts), len(lines)][1:]
             for (index, row, name), end in zip(starts, ends, strict=True):
                 body = lines[index:end]
-                if not (len(body) < 2 or whole.brings(name) or whole.lost_with(body) or whole.moved(body)):
+                if len(body) < 2 or whole.brings(name) or whole.unsaid_with(name):
+                    continue
+                if not (whole.lost_with(body) or whole.moved(body)):
                     gone.append((row, name))
     if len(gone) <= new:
         return  # rewritten rather than removed
@@ -196,7 +138,9 @@ def _assertions(target: Target, hunks: Sequence[Sequence[Row]], language: Langua
             asserts = [row for row in lines if language.asserts.search(row.text)]
             if not asserts or any(DEFINITION.match(row.text) or language.test.match(row.text) for row in lines):
                 continue
-            if whole.lost_with(lines) or whole.moved(asserts) or len(asserts) * 2 < len(lines):
+            if any(whole.unsaid_with(row.text) for row in lines) or whole.moved(asserts):
+                continue
+            if len(asserts) * 2 < len(lines):
                 continue
             yield _old(
                 target,
@@ -268,7 +212,7 @@ def _checks(target: Target, hunks: Sequence[Sequence[Row]], whole: Whole) -> Ite
 
 def _brings_any(whole: Whole, found: str) -> bool:
     """Whether the change adds the telling word of a check, in whatever form."""
-    words = [word for word in _NAME.findall(found) if word not in ("unless", "elif", "this", "self")]
+    words = [word for word in NAME.findall(found) if word not in ("unless", "elif", "this", "self")]
     return bool(words) and whole.brings(words[-1])
 
 

@@ -32,7 +32,7 @@ _JAVA = Language(
 LANGUAGES: dict[str, Language] = {
     "py": Language(
         re.compile(r"^\s*(?:async\s+)?def\s+(?P<name>test_?\w+)\s*\("),
-        re.compile(r"^\s*(?:assert\b|self\.assert\w+\(|with\s+(?:pytest|self)\.(?:raises|assertRaises\w*)\()"),
+        re.compile(r"^\s*(?:assert\b|self\.assert\w+\(|\w[\w.]*\.assert_\w+\(|with\s+(?:pytest\.\w+|self\.assert\w+)\()"),
         re.compile(r"^\s*@(?:pytest\.mark\.(?:skip|xfail)|unittest\.skip|skip)\b(?!if|If)"),
         comment="#",
     ),

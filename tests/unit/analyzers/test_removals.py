@@ -8,10 +8,13 @@ from services.review.analyzers.removals import Removals
 from services.review.analyzers.target import Deadline
 from services.review.domain import SourceFile
 
+CODE = ("src/other.py", " x\n+y = 1\n x")  # a change of tests alone is about them
 
-def found(folder: Path, *changes: tuple[str, str]) -> list[tuple[str, int | None, str, Side]]:
+
+def found(folder: Path, *changes: tuple[str, str], code: bool = True) -> list[tuple[str, int | None, str, Side]]:
     """What is told of files, each a path and the lines of one hunk with their marks."""
     files = []
+    changes = (*changes, CODE) if code else changes
     for path, body in changes:
         lines = body.strip("\n").split("\n")
         old, new = sum(line[:1] != "+" for line in lines), sum(line[:1] != "-" for line in lines)
@@ -52,6 +55,18 @@ def test_a_test_of_code_that_goes_too_goes_with_it(tmp_path: Path) -> None:
     tests = " x\n-def test_sum():\n-    assert add_up(1) == 1\n x"
     assert found(tmp_path, ("src/a.py", source), ("tests/test_a.py", tests)) == []
     assert len(found(tmp_path, ("src/a.py", " x\n-y = 1\n x"), ("tests/test_a.py", tests))) == 1
+
+
+def test_where_only_tests_are_changed_their_removal_is_the_change(tmp_path: Path) -> None:
+    assert found(tmp_path, *list(TESTS.items())[:1], code=False) == []
+    assert len(found(tmp_path, *list(TESTS.items())[:1])) == 1
+
+
+def test_a_test_of_a_word_that_the_code_does_not_say_any_more_goes_with_it(tmp_path: Path) -> None:
+    tests = " x\n-  it 'includes webrick' do\n-    assert server.include?(1)\n-  end\n x"
+    source = " x\n-servers << 'webrick'\n x"
+    assert found(tmp_path, ("test/a_test.rb", tests), ("lib/a.rb", source)) == []
+    assert len(found(tmp_path, ("test/a_test.rb", tests), ("lib/a.rb", f"{source}\n webrick"))) == 1
 
 
 def test_a_test_written_anew_under_another_name_is_no_loss(tmp_path: Path) -> None:

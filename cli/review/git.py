@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,25 +58,26 @@ class Repository:
 
     def diff(self, *words: str, limit: int, extra: Mapping[str, str] | None = None) -> bytes:
         """Answer a diff of at most `limit` bytes. Raises click.UsageError for a larger one, NotCompletedError."""
-        environment = {**self.environment, **(extra or {})}
-        with subprocess.Popen(
-            diff_command(*words),
-            cwd=self.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            output, errors = _pipes(process)
-            found = output.read(limit + 1)
+        with (
+            tempfile.TemporaryFile() as errors,  # a pipe that nobody reads would stop git after many warnings
+            subprocess.Popen(
+                diff_command(*words),
+                cwd=self.root,
+                env={**self.environment, **(extra or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            ) as process,
+        ):
+            found = _output(process).read(limit + 1)
             if len(found) > limit:
                 process.kill()
                 raise click.UsageError(
                     f"the diff is larger than {limit >> 20} MiB; name a smaller range, or ignore what is generated"
                 )
-            said = errors.read()
-        if process.returncode != 0:
-            raise NotCompletedError(f"git diff failed: {_reason(said)}")
+            if process.wait() != 0:
+                errors.seek(0)
+                raise NotCompletedError(f"git diff failed: {_reason(errors.read())}")
         return found
 
     def _start(
@@ -152,10 +154,10 @@ def _ignored_everywhere(inherited: Mapping[str, str]) -> str | None:
     return f"{base}/git/ignore" if base else None
 
 
-def _pipes(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
-    if process.stdout is None or process.stderr is None:
-        raise RuntimeError("the process was started without pipes")
-    return process.stdout, process.stderr
+def _output(process: "subprocess.Popen[bytes]") -> IO[bytes]:
+    if process.stdout is None:
+        raise RuntimeError("the process was started without a pipe")
+    return process.stdout
 
 
 def _reason(stderr: bytes) -> str:

@@ -307,3 +307,18 @@ def test_a_broken_repository_is_not_completed(repository: Made) -> None:
     (repository.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(NotCompletedError, match="git diff failed"):
         taken(repository.path)
+
+
+def test_many_warnings_do_not_stop_git(repository: Made) -> None:
+    repository.git("config", "core.autocrlf", "true")
+    names = [f"{'long' * 20}-{number}.txt" for number in range(700)]
+    repository.commit(dict.fromkeys(names, "x\n"))
+    repository.write(dict.fromkeys(names, "y\n"))
+    assert len(paths(taken(repository.path))) == len(names)
+
+
+def test_a_diff_beyond_the_limit_is_refused(repository: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.review.take.MAX_DIFF", 1 << 20)
+    repository.write({"large.txt": "x" * 63 + "\n" * (2 << 20)})
+    with pytest.raises(click.UsageError, match="larger than 1 MiB"):
+        taken(repository.path)

@@ -121,7 +121,10 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
 
 
 def _assertions(target: Target, hunks: Sequence[Sequence[Row]], language: Language, whole: Whole) -> Iterator[Claim]:
-    """Assertions that go while their test stays, where the file has fewer of them afterwards; one claim for a block."""
+    """Assertions that go while their test stays, where the file has fewer of them afterwards; one claim for a block.
+
+    Where anything comes in their place, they were rewritten.
+    """
     balance = sum(
         (row.kind is LineKind.ADDED) - (row.kind is LineKind.REMOVED)
         for rows in hunks
@@ -136,7 +139,11 @@ def _assertions(target: Target, hunks: Sequence[Sequence[Row]], language: Langua
         for block in _blocks(rows):
             lines = _removed(block)
             asserts = [row for row in lines if language.asserts.search(row.text)]
-            if not asserts or any(DEFINITION.match(row.text) or language.test.match(row.text) for row in lines):
+            if (
+                not asserts
+                or len(lines) < len(block)
+                or any(DEFINITION.match(row.text) or language.test.match(row.text) for row in lines)
+            ):
                 continue
             if any(whole.unsaid_with(row.text) for row in lines) or whole.moved(asserts):
                 continue

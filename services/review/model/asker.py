@@ -8,7 +8,7 @@ from uuid import UUID
 from services.kit.errors import AppError
 from services.review.domain import ModelUse
 from services.review.model.fence import boundary, fenced
-from services.review.model.templates import Instructions
+from services.review.model.templates import PROMPT_HASH, Instructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Asker:
     budget: int
     calls: int = 0
     estimated: bool = False
-    _accounts: dict[tuple[str, str, str], _Account] = field(default_factory=dict)
+    _accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
 
     async def ask(self, instructions: Instructions, step: str, text: str, problem: str = "") -> Answer:
         """Ask about `text`; `problem` says what was wrong with the answer before. Raises AppError, BudgetError."""
@@ -79,9 +79,9 @@ class Asker:
                 self.organization_id, f"{self.run}/{step}/{digest[:32]}", instructions, prompt
             )
         except AppError:
-            self._account(self.described.provider, self.described.model, instructions).calls += 1
+            self._account(self.described.provider, self.described.model).calls += 1
             raise
-        account = self._account(answer.provider, answer.model, instructions)
+        account = self._account(answer.provider, answer.model)
         account.calls += 1
         account.input_tokens += answer.input_tokens
         account.cached_tokens += answer.cached_tokens
@@ -90,14 +90,14 @@ class Asker:
         return answer
 
     def uses(self) -> tuple[ModelUse, ...]:
-        """Answer what each model was used for, one line for each prompt; prices are not known yet."""
+        """Answer what each model was used for; prices are not known yet."""
         return tuple(
-            ModelUse(provider, model, a.calls, a.input_tokens, a.cached_tokens, a.output_tokens, None, prompt_hash)
-            for (provider, model, prompt_hash), a in self._accounts.items()
+            ModelUse(provider, model, a.calls, a.input_tokens, a.cached_tokens, a.output_tokens, None, PROMPT_HASH)
+            for (provider, model), a in self._accounts.items()
         )
 
-    def _account(self, provider: str, model: str, instructions: Instructions) -> _Account:
-        return self._accounts.setdefault((provider, model, instructions.hash), _Account())
+    def _account(self, provider: str, model: str) -> _Account:
+        return self._accounts.setdefault((provider, model), _Account())
 
 
 class BudgetError(Exception):

@@ -67,3 +67,5 @@ def render(name: str, schema: Any, max_output_tokens: int) -> Instructions:
 
 REVIEW = render("review.v1.md", FINDINGS_SCHEMA, 6000)
 VERIFY = render("verify.v1.md", VERDICTS_SCHEMA, 3000)
+# What the receipt names: the SHA-256 of both files, one after the other, as one call without the other makes no review.
+PROMPT_HASH = hashlib.sha256(b"".join((FOLDER / each.name).read_bytes() for each in (REVIEW, VERIFY))).hexdigest()

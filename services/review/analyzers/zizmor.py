@@ -21,8 +21,9 @@ _TAKES_THE_HEAD = re.compile(
     rb"(?:github\.event\.pull_request\.head\.(?:sha|ref)|github\.head_ref|refs/pull/|workflow_run\.head_(?:sha|branch))"
 )
 _CHECKOUT = re.compile(rb"actions/checkout@|git (?:fetch|checkout|clone)|gh pr checkout")
-# Who may start a workflow by hand or push a branch or tag may write to the repository anyway.
-_BY_WRITERS = re.compile(r"^(?:(?:github\.event\.)?inputs\..*|github\.ref(?:_name)?)$")
+# Strangers write titles, bodies and branch names. Who may start a workflow by hand or push a tag may write anyway, and
+# matrices and outputs of steps are mostly the workflow's own.
+_FROM_STRANGERS = re.compile(r"github\.(?:event\.(?!inputs\.)|head_ref)")
 _SURE = {"Medium", "High"}
 _NOTHING_COLLECTED = 3  # its status where no file was YAML of the kind it reads
 _M, _H = Severity.MEDIUM, Severity.HIGH
@@ -179,7 +180,7 @@ def _is_danger(rule: str, symbolic: Any, head: bytes) -> bool:
     if rule == "dangerous-triggers":
         return bool(_TAKES_THE_HEAD.search(head) and _CHECKOUT.search(head))
     if rule == "template-injection" and isinstance(feature := symbolic["feature_kind"], dict):
-        return not _BY_WRITERS.match(str(feature.get("Subfeature", {}).get("fragment", {}).get("Raw", "")))
+        return bool(_FROM_STRANGERS.search(str(feature.get("Subfeature", {}).get("fragment", {}).get("Raw", ""))))
     return True
 
 

@@ -133,6 +133,11 @@ def test_in_tests_nothing_is_graver_than_medium(tmp_path: Path) -> None:
     assert [c.severity for c in check(tmp_path, 'rm -rf "$x/"*\n', "tests/run.sh").claims] == [Severity.MEDIUM]
 
 
+def test_what_is_usual_in_tests_is_told_elsewhere_only(tmp_path: Path) -> None:
+    assert found(check(tmp_path, "cd build\n")) == [(1, "SC2164")]
+    assert found(check(tmp_path, "cd build\n", "tests/run.sh")) == []
+
+
 def test_a_missing_tool_and_one_that_fails_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     outcome = check(tmp_path, "cd x\n")

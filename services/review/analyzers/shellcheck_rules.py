@@ -88,7 +88,6 @@ RULES: dict[int, Advice] = {
     2215: _bug("This option is run as a command", "The line before lacks its \\ at the end, or ends in a blank.", _H),
     2216: _bug("This command does not read its input", "What is piped into it is lost. Use xargs or arguments."),
     2217: _bug("This command does not read its input", "The redirection does nothing. Use arguments, or cat."),
-    2218: _bug("The function is defined further down", "The shell does not know it yet. Move the definition up.", _H),
     2221: _bug("This pattern hides a later one", "The first match wins. Put the narrower pattern first.", _L),
     2224: _bug("mv has no destination", "It fails, or takes the last name for one. Check the quotes."),
     2225: _bug("cp has no destination", "It fails, or takes the last name for one. Check the quotes."),

@@ -51,7 +51,6 @@ def found(outcome: Outcome) -> list[tuple[int | None, str | None]]:
         ("SC2183", "printf '%s %s' \"$a\""),
         ("SC2215", "gcc file.c\n  -o out"),
         ("SC2216", "ls | rm"),
-        ("SC2218", "f\nf() { :; }"),
         ("SC2221", 'case "$1" in a*) f ;; ab) g ;; esac'),
         ("SC2251", "#!/bin/bash\nset -e\n! grep -q x file\nrun"),
         ("SC2252", '[ "$a" != 1 ] || [ "$a" != 2 ]'),

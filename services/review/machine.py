@@ -14,15 +14,19 @@ class Transition(NamedTuple):
 
 
 TRANSITIONS = (
-    Transition(None, RunState.QUEUED, "inbox: an event names a head that has no run"),
+    Transition(None, RunState.QUEUED, "inbox: an event names a head that has no run; or an upload is whole"),
     Transition(RunState.QUEUED, RunState.RUNNING, "claimer: it is due, and no other run of the pull request is on"),
     Transition(RunState.QUEUED, RunState.SUPERSEDED, "inbox: the pull request was closed before a worker came"),
     Transition(RunState.QUEUED, RunState.CANCELLED, "a person"),
     Transition(RunState.RUNNING, RunState.PUBLISHED, "worker: the review is on the host"),
-    Transition(RunState.RUNNING, RunState.COMPLETED, "worker: there is nothing to publish to (a draft)"),
+    Transition(RunState.RUNNING, RunState.COMPLETED, "worker: there is nothing to publish to (a draft, an upload)"),
     Transition(RunState.RUNNING, RunState.SUPERSEDED, "worker: a newer head, a closed pull request, or a review there"),
     Transition(RunState.RUNNING, RunState.CANCELLED, "worker: a person asked for it"),
     Transition(RunState.RUNNING, RunState.QUEUED, "worker or rescuer: an error, a crash, a wait or a shutdown"),
-    Transition(RunState.RUNNING, RunState.FAILED, "worker or rescuer: the host refuses, or the attempts are spent"),
+    Transition(
+        RunState.RUNNING,
+        RunState.FAILED,
+        "worker or rescuer: the host refuses, an upload can't be read, or the attempts are spent",
+    ),
 )
 ALLOWED = frozenset((t.source, t.target) for t in TRANSITIONS)

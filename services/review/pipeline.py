@@ -7,25 +7,38 @@ from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.kit.telemetry import trace
 from services.review import store, text
-from services.review.analyzers.runner import AnalysisChild
+from services.review.analysis import analyse
 from services.review.analyzers.table import NAMES
 from services.review.clients import CodeHosts, PublishOutcome
-from services.review.domain import ChangeSource, Finding, Report, Run, RunState
+from services.review.domain import Finding, Run, RunState
+from services.review.model_port import ModelPass
 from services.review.receipts import finding_from_row, receipt
 from services.review.run_store import hold
 from services.review.runs import Runs
+from services.review.sources import CodeHostSource, Source
 
 REPORT = "report"
-_REFUSED = {Reason.HOST_REFUSED, Reason.HOST_NOT_CONFIGURED, Reason.NOT_FOUND, Reason.PERMISSION_DENIED}
+_REFUSED = {
+    Reason.HOST_REFUSED,
+    Reason.HOST_NOT_CONFIGURED,
+    Reason.NOT_FOUND,
+    Reason.PERMISSION_DENIED,
+    Reason.SOURCE_INVALID,
+}
 
 
 class Pipeline:
     """Carries a claimed run to its end, or puts it back; raises LeaseLostError when somebody else has it."""
 
-    def __init__(self, database: Database, runs: Runs, hosts: CodeHosts) -> None:
+    def __init__(
+        self, database: Database, runs: Runs, hosts: CodeHosts, uploads: Source, model: ModelPass | None = None
+    ) -> None:
         self._database = database
         self._runs = runs
         self._hosts = hosts
+        self._host_source: Source = CodeHostSource(hosts)
+        self._uploads = uploads
+        self._model = model
 
     async def carry(self, run: Run) -> None:
         """Do what is left of the run. Errors of others are sorted into: wait, try again, give up."""
@@ -33,6 +46,8 @@ class Pipeline:
             await self._carry(run)
         except AppError as error:
             reason = error.message or error.reason.value
+            if error.reason is Reason.SOURCE_INVALID:
+                reason = f"{error.reason.value}: {reason}"  # its sender tells it from other failures by this
             if error.reason in _REFUSED:
                 await self._runs.finish(run, RunState.FAILED, reason)
             elif error.reason is Reason.FENCED:
@@ -44,6 +59,13 @@ class Pipeline:
                 await self._runs.put_back(run, "errors", reason, delay)
 
     async def _carry(self, run: Run) -> None:
+        if run.is_local:
+            await self._report(run, self._uploads)
+            await self._runs.finish(run, RunState.COMPLETED)
+        else:
+            await self._carry_to_host(run)
+
+    async def _carry_to_host(self, run: Run) -> None:
         with trace.span("ask host"):
             now = await self._hosts.get_pull_request(run)
         if not now.is_open:
@@ -57,21 +79,21 @@ class Pipeline:
                 await self._runs.finish(run, RunState.SUPERSEDED, "this head has its review")
                 return
             run = run.at(now.head_sha, now.base_ref)
-        summary, findings = await self._report(run)
+        summary, findings = await self._report(run, self._host_source)
         await self._publish(run, summary, findings)
 
-    async def _report(self, run: Run) -> tuple[str, list[Finding]]:
+    async def _report(self, run: Run, origin: Source) -> tuple[str, list[Finding]]:
         """Read and analyse, unless an earlier attempt of this run has done so for this head."""
         step_input = hashlib.sha256("\0".join((run.head_sha, run.base_ref, *NAMES)).encode()).hexdigest()
         async with self._database.tenant(run.organization_id) as connection:
             done = await store.get_checkpoint(connection, run.id, REPORT, step_input) is not None
         if not done:
             with trace.span("read source"):
-                source = await self._hosts.read_source(run)
+                source = await origin.read(run)
             if source.pull_request.head_sha != run.head_sha:
                 raise AppError(Reason.UNAVAILABLE, "the head moved while it was read", retry_after=timedelta(seconds=1))
             with trace.span("analyse", files=len(source.files)):
-                report = await analyse(source)
+                report = await analyse(run, source, self._model)
             async with self._database.tenant(run.organization_id) as connection:
                 await hold(connection, run)
                 await store.save_report(connection, run, report, receipt(report))
@@ -96,12 +118,3 @@ class Pipeline:
                 await self._runs.finish(run, RunState.SUPERSEDED, answer.reason)
             case PublishOutcome.REJECTED:
                 await self._runs.finish(run, RunState.FAILED, answer.reason)
-
-
-async def analyse(source: ChangeSource) -> Report:
-    """Analyse a change in a confined child and write the summary."""
-    async with AnalysisChild() as child:
-        analysis = await child.analyze(source.files)
-    notes = tuple(source.omissions)
-    summary = text.summary(analysis, notes, source.pull_request.head_sha)
-    return Report(source.pull_request.base_sha, analysis, notes, summary)

@@ -204,5 +204,5 @@ def to_run(row: Row) -> Run:
     """Build the domain's run."""
     ref = PullRequestRef(row["host"], row["connection_id"], row["host_repository_id"], row["repository"], row["number"])
     same = ("id", "organization_id", "pull_request_id", "head_sha", "base_ref", "force_key", "epoch", "errors")
-    more = ("crashes", "waits", "must_finish", "traceparent", "create_time")
+    more = ("crashes", "waits", "must_finish", "traceparent", "create_time", "base_sha", "no_model", "dry_run")
     return Run(ref=ref, state=RunState(row["state"]), **{name: row[name] for name in (*same, *more)})

@@ -12,6 +12,7 @@ from uuid import uuid4
 import grpc
 import protovalidate
 import structlog
+from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 
 from services.kit.errors import AppError, Reason, Violation
@@ -153,13 +154,15 @@ async def authorize_caller(call: Call, proceed: Next) -> None:
 async def validate(call: Call, proceed: Next) -> None:
     """Hold the request against the rules declared in its proto; names every field that breaks one."""
     if call.request is not None:
-        violations = protovalidate.collect_violations(call.request)
-        if violations:
-            raise AppError(
-                Reason.INVALID_REQUEST,
-                violations=[_violation(v.proto) for v in violations],
-            )
+        check_request(call.request)
     await proceed()
+
+
+def check_request(request: Message) -> None:
+    """Raise AppError(INVALID_REQUEST) that names every field which breaks a rule; for messages of a stream too."""
+    violations = protovalidate.collect_violations(request)
+    if violations:
+        raise AppError(Reason.INVALID_REQUEST, violations=[_violation(v.proto) for v in violations])
 
 
 async def error_boundary(call: Call, proceed: Next) -> None:

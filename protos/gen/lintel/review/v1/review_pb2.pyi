@@ -226,6 +226,8 @@ class _AnalyzerFateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Analyzer
     """It was not run; `reason` says why."""
     ANALYZER_FATE_FAILED: _AnalyzerFate.ValueType  # 3
     """It did not come to its end; `reason` says why."""
+    ANALYZER_FATE_PARTIAL: _AnalyzerFate.ValueType  # 4
+    """It ran out of time, or behind fewer walls than it should; `reason` says more."""
 
 class AnalyzerFate(_AnalyzerFate, metaclass=_AnalyzerFateEnumTypeWrapper):
     """What became of an analyzer."""
@@ -238,6 +240,8 @@ ANALYZER_FATE_SKIPPED: AnalyzerFate.ValueType  # 2
 """It was not run; `reason` says why."""
 ANALYZER_FATE_FAILED: AnalyzerFate.ValueType  # 3
 """It did not come to its end; `reason` says why."""
+ANALYZER_FATE_PARTIAL: AnalyzerFate.ValueType  # 4
+"""It ran out of time, or behind fewer walls than it should; `reason` says more."""
 Global___AnalyzerFate: _TypeAlias = AnalyzerFate  # noqa: Y015
 
 @_typing.final

@@ -25,6 +25,22 @@ LANGUAGES: Mapping[str, tuple[str, ...]] = {
     "csharp": ("cs",),
 }
 _BY_EXTENSION = {extension: language for language, extensions in LANGUAGES.items() for extension in extensions}
+_SUPPORTING = frozenset(
+    {
+        "benchmark",
+        "benchmarks",
+        "bench",
+        "benches",
+        "perf",
+        "demo",
+        "demos",
+        "sample",
+        "samples",
+        "playground",
+        "e2e",
+        "mocks",
+    }
+)
 _MAX_SPAN = 30  # a match over more lines is about its first line
 
 
@@ -104,9 +120,13 @@ def _worth_asking(language: str, target: Target, near: str) -> list[Rule]:
 
 
 def _is_supporting(target: Target) -> bool:
-    """Whether the file is one of tests or examples, also by the habits of Java and C#: FooTest, FooTests, FooIT."""
-    stem = target.path.replace("\\", "/").rpartition("/")[2].partition(".")[0]
-    return target.is_supporting or stem.endswith(("Test", "Tests", "TestCase", "Spec", "IT"))
+    """Whether the file is one of tests, benchmarks or examples, also by the habits of Java and C#: FooTest."""
+    *folders, name = target.path.replace("\\", "/").split("/")
+    return (
+        target.is_supporting
+        or name.partition(".")[0].endswith(("Test", "Tests", "TestCase", "Spec", "IT"))
+        or any(folder.endswith((".Tests", ".Test", "Tests")) or folder.lower() in _SUPPORTING for folder in folders)
+    )
 
 
 def _near(source: str, added: Mapping[int, AddedLine]) -> str:

@@ -39,6 +39,8 @@ def test_a_match_is_found_whose_keyword_is_not_on_the_changed_line() -> None:
         ("src/Client.java", ["java-thread-run", "java-xxe"]),
         ("src/ClientTest.java", ["java-thread-run"]),
         ("src/test/java/Client.java", ["java-thread-run"]),
+        ("A.Client.Tests/Client.java", ["java-thread-run"]),
+        ("benchmarks/Client.java", ["java-thread-run"]),
     ],
 )
 def test_rules_for_production_leave_tests_alone(path: str, rules: list[str]) -> None:

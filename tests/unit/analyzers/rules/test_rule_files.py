@@ -26,7 +26,7 @@ WHOLE = (FOLDER / "javascript" / "js-eval.toml").read_text("utf-8")
         (("[rule]", "[constraints.OTHER]"), "rule is not a table"),
         (('id = "js-eval"', 'id = "other"'), "the id is not the name of the file"),
         (("bad = [", "bad = ['eval(x)']\nold = ["), "unknown keys old"),
-        (("keywords", "production_only = 1\nkeywords"), "production_only is neither true nor false"),
+        (("production_only = true", "production_only = 1"), "production_only is neither true nor false"),
         (("[rule]", "[rule"), "rule js-eval.toml"),
     ],
 )

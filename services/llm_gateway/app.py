@@ -7,6 +7,7 @@ from services.kit.app import Mesh, serving
 from services.kit.config import load
 from services.kit.rpc.authenticate import api_key_authenticator
 from services.kit.rpc.server import RpcServer
+from services.kit.telemetry import log
 from services.llm_gateway import policy, server
 from services.llm_gateway.completions import Completions
 from services.llm_gateway.config import LlmGatewaySettings
@@ -21,7 +22,10 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     """Serve the choice of models to the edge, and completions to the mesh."""
     settings = load(LlmGatewaySettings)
     async with AsyncExitStack() as stack:
-        completions = Completions(choose(settings.for_choice()), open_provider, settings.seconds)
+        choice = choose(settings.for_choice())
+        for note in choice.notes:
+            log.get(ROLE).warning("model settings", note=note)
+        completions = Completions(choice, open_provider, settings.seconds)
         stack.push_async_callback(completions.aclose)
         public = RpcServer(
             ROLE,

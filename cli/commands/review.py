@@ -13,10 +13,9 @@ from cli.review.formats.text import LEVELS
 from cli.review.git import find_repository
 from cli.review.patch import STDIN, read_change, read_sarif
 from cli.review.ranges import resolve
-from cli.review.run import Outcome
-from cli.review.run import review as run_review
+from cli.review.run import Outcome, reviewed
 from cli.review.take import take
-from cli.terminal import Progress
+from cli.terminal import Progress, clear_line
 
 
 @click.command()
@@ -89,15 +88,19 @@ def review(
         if form != "terminal" or output is not None:  # a program that reads on wants a document all the same
             outputs.deliver(outputs.render(Outcome(GetReviewResponse()), form), output)
         return
-    with Progress("review") as progress:
-        outcome = run_review(change, given, no_model=no_model, dry_run=dry_run, watch=progress)
-    outputs.deliver(
-        outputs.render(outcome, form, colour=outputs.wants_colour(output), receipt=receipt or dry_run), output
-    )
-    for note in outcome.answer.receipt.notes:
-        click.echo(f"note: {note}", err=True)
-    for failure in outcome.failures:
-        click.echo(f"not completed: {failure}", err=True)
+    with (
+        Progress("review") as progress,
+        reviewed(change, given, no_model=no_model, dry_run=dry_run, watch=progress) as outcome,
+    ):
+        colour = outputs.wants_colour(output)
+        page = outputs.render(outcome, form, colour=colour, receipt=receipt or dry_run)
+        if sys.stderr.isatty():
+            clear_line()
+        outputs.deliver(page, output)
+        for note in outcome.answer.receipt.notes:
+            click.echo(f"note: {note}", err=True)
+        for failure in outcome.failures:
+            click.echo(f"not completed: {failure}", err=True)
     context.exit(outputs.exit_status(outcome, fail_on))
 
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import click
@@ -34,8 +34,12 @@ class Outcome:
     place: str = ""
 
 
-def review(change: Change, sarif: bytes, *, no_model: bool, dry_run: bool, watch: Watcher) -> Outcome:
-    """Have a change reviewed. Raises ConfigurationError, NotCompletedError, and click.UsageError for a diff."""
+@contextlib.contextmanager
+def reviewed(change: Change, sarif: bytes, *, no_model: bool, dry_run: bool, watch: Watcher) -> Iterator[Outcome]:
+    """Have a change reviewed; what was started for it stops after the block, so that nobody waits for that.
+
+    Raises ConfigurationError, NotCompletedError, and click.UsageError for a diff that the server can't read.
+    """
     with reviewing(os.environ, watch) as (client, place):
         watch("sending the change")
         began = client.upload(pieces(change, sarif, no_model=no_model, dry_run=dry_run))
@@ -46,9 +50,9 @@ def review(change: Change, sarif: bytes, *, no_model: bool, dry_run: bool, watch
                 client.cancel(began.id)
             raise
         answer = client.get(began.id)
-    if answer.review.state_reason.startswith(_SOURCE_INVALID):
-        raise click.UsageError(answer.review.state_reason)
-    return Outcome(answer, failures(answer), change.notes, place)
+        if answer.review.state_reason.startswith(_SOURCE_INVALID):
+            raise click.UsageError(answer.review.state_reason)
+        yield Outcome(answer, failures(answer), change.notes, place)
 
 
 def failures(answer: GetReviewResponse) -> tuple[str, ...]:

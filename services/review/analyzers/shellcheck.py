@@ -20,6 +20,12 @@ _ANY_SHEBANG = re.compile(rb"#!")
 _DIRECTIVE = re.compile(rb"(#[ \t]*)shellcheck(?=[ \t])")
 _DIALECTS = {b"bash": "bash", b"dash": "dash", b"ash": "busybox", b"sh": "sh", b"ksh": "ksh"}
 _PARSE_ERROR = 1072
+_CD = 2164
+# Most commands merely fail in a wrong folder; these destroy what they find there.
+_HARM = re.compile(
+    rb"^[^#\n]*\b(?:rm|mv|chown|chmod|truncate|git[ \t]+(?:clean|reset|checkout)|find\b.*-delete)\b", re.M
+)
+_HARM_WITHIN = 15  # lines
 _USUAL_IN_TESTS = {2091, 2164}  # a test that goes wrong there fails, as it should
 
 
@@ -93,9 +99,16 @@ def _claims(answer: Any, named: Mapping[str, Target]) -> list[Claim]:
             continue
         if code in _USUAL_IN_TESTS and named[name].is_supporting:
             continue
+        if code == _CD and not _harms_after(named[name].head or b"", row):
+            continue
         if code in (_PARSE_ERROR, 1017) and (name, code) in once:
             continue  # what follows from the first one is no news
         seen.add((name, row, code))
         once.add((name, code))
         claims.append(advise("shellcheck", f"SC{code}", advice, named[name], line))
     return claims
+
+
+def _harms_after(script: bytes, row: int) -> bool:
+    """Whether one of the next lines destroys something by a relative name."""
+    return _HARM.search(b"\n".join(script.split(b"\n")[row - 1 : row + _HARM_WITHIN])) is not None

@@ -46,7 +46,7 @@ def found(outcome: Outcome) -> list[tuple[int | None, str | None]]:
         ("SC2115", 'rm -rf "$x/"*'),
         ("SC2144", "[ -e *.py ]"),
         ("SC2157", '[ -n "a" ]'),
-        ("SC2164", "cd build"),
+        ("SC2164", "cd build\nrm -rf out"),
         ("SC2168", "local x=1"),
         ("SC2183", "printf '%s %s' \"$a\""),
         ("SC2215", "gcc file.c\n  -o out"),
@@ -133,8 +133,13 @@ def test_in_tests_nothing_is_graver_than_medium(tmp_path: Path) -> None:
 
 
 def test_what_is_usual_in_tests_is_told_elsewhere_only(tmp_path: Path) -> None:
-    assert found(check(tmp_path, "cd build\n")) == [(1, "SC2164")]
-    assert found(check(tmp_path, "cd build\n", "tests/run.sh")) == []
+    assert found(check(tmp_path, "cd build\nrm -rf out\n")) == [(1, "SC2164")]
+    assert found(check(tmp_path, "cd build\nrm -rf out\n", "tests/run.sh")) == []
+
+
+def test_a_wrong_folder_matters_where_something_is_destroyed(tmp_path: Path) -> None:
+    assert found(check(tmp_path, "cd build\nmake\n# rm -rf out\n")) == []
+    assert found(check(tmp_path, "cd build\nmake\ngit clean -fdx\n")) == [(1, "SC2164")]
 
 
 def test_a_missing_tool_and_one_that_fails_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,6 +101,8 @@ def _receipt(receipt: pb.Receipt, paint: _Painter) -> list[str]:
         price = f", ${model.cost_usd:.4f}" if model.HasField("cost_usd") else ", price not known"
         tokens = f"{model.input_tokens} tokens in ({model.cached_tokens} cached), {model.output_tokens} out"
         parts.append(_line(f"{model.provider}:{model.model}: {count(model.calls, 'call')}, {tokens}{price}"))
+    if receipt.model_failure:
+        parts.append(_line("the model did not look at everything", receipt.model_failure))
     parts += [_line(f"dropped: {drop.count} {drop.reason}") for drop in receipt.dropped_findings]
     return parts + [_line(note) for note in receipt.notes]
 

@@ -58,3 +58,18 @@ def test_an_interrupt_leaves_nothing(repository: Made, alone: dict[str, str], nu
     assert process.returncode == 130 and b"Traceback" not in said
     assert list(home.iterdir()) == []
     assert processes_of(str(home)) == []
+
+
+def test_a_model_that_fails_is_three_and_findings_are_printed(repository: Made, alone: dict[str, str]) -> None:
+    repository.write({"calculator.py": CALCULATOR})
+    model = {
+        "API_OPEN_AI_API_KEY": "sk-of-a-test-that-nobody-has",
+        "API_OPENAI_FORCE_BASE_URL": "http://127.0.0.1:9/v1",  # the discard port: nothing listens
+        "API_LLM_PROVIDER_MODEL": "openai:gpt-4o-mini",
+    }
+    done = review(repository.path, alone | model, "--receipt")
+    assert done.returncode == 3
+    assert b"calculator.py" in done.stdout and b"finding" in done.stdout
+    assert b"the model did not look at everything" in done.stdout
+    assert b"not completed: the model did not look at everything" in done.stderr
+    assert b"sk-of-a-test" not in done.stdout + done.stderr

@@ -102,7 +102,7 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
                 body = lines[index:end]
                 if len(body) < 2 or whole.brings(name) or whole.unsaid_with(name):
                     continue
-                if not (whole.lost_with(body) or whole.moved(body)):
+                if not (whole.lost_with(body) or whole.outdated(body) or whole.moved(body)):
                     gone.append((row, name))
     if len(gone) <= new:
         return  # rewritten rather than removed

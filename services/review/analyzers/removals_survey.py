@@ -9,6 +9,8 @@ from services.review.analyzers.removals_words import CODE, DEFINITION, TEST_PATH
 from services.review.analyzers.target import Target
 
 NAME = re.compile(r"[A-Za-z_$][\w$]{3,}")
+# Words put together are names; a plain word that is gone from the code may have been any word.
+_PUT_TOGETHER = re.compile(r"\b(?=\w{8})(?:[A-Za-z]+_\w+|[A-Za-z]*[a-z][A-Z]\w*)")
 _MOVED_LINE = 12  # characters from which a line that comes back is no accident
 
 
@@ -40,6 +42,10 @@ class Whole:
     def lost_with(self, rows: Sequence[Row]) -> bool:
         """Whether the lines speak of something that the change takes away."""
         return any(name in self.lost for row in rows for name in NAME.findall(row.text))
+
+    def outdated(self, rows: Sequence[Row]) -> bool:
+        """Whether the lines name something that the code, as far as the diff shows it, does not name any more."""
+        return any(name in self.unsaid for row in rows for name in _PUT_TOGETHER.findall(row.text))
 
     def unsaid_with(self, text: str) -> bool:
         """Whether `text` has a word that the change takes out of the code."""

@@ -21,8 +21,8 @@ _TAKES_THE_HEAD = re.compile(
     rb"(?:github\.event\.pull_request\.head\.(?:sha|ref)|github\.head_ref|refs/pull/|workflow_run\.head_(?:sha|branch))"
 )
 _CHECKOUT = re.compile(rb"actions/checkout@|git (?:fetch|checkout|clone)|gh pr checkout")
-# Strangers write titles, bodies and branch names. Who may start a workflow by hand or publish a release may write anyway, and
-# matrices and outputs of steps are mostly the workflow's own.
+# Strangers write titles, bodies and branch names. Who may start a workflow by hand or publish a release may write
+# anyway, and matrices and outputs of steps are mostly the workflow's own.
 _FROM_STRANGERS = re.compile(r"github\.(?:event\.(?!inputs\.|release\.)|head_ref)")
 _SURE = {"Medium", "High"}
 _NOTHING_COLLECTED = 3  # its status where no file was YAML of the kind it reads

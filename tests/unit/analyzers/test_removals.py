@@ -69,6 +69,12 @@ def test_a_test_of_a_word_that_the_code_does_not_say_any_more_goes_with_it(tmp_p
     assert len(found(tmp_path, ("test/a_test.rb", tests), ("lib/a.rb", f"{source}\n webrick"))) == 1
 
 
+def test_a_test_that_names_what_the_code_uses_no_more_goes_with_it(tmp_path: Path) -> None:
+    tests = " x\n-def test_order():\n-    assert isinstance(f(), LinkedTree)\n x"
+    assert found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " x\n-y = LinkedTree()\n+y = dict()\n x")) == []
+    assert len(found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " LinkedTree\n-y = LinkedTree()\n x"))) == 1
+
+
 def test_a_test_written_anew_under_another_name_is_no_loss(tmp_path: Path) -> None:
     body = " x\n-def test_old():\n-    assert add(1) == 1\n+def test_new():\n+    assert add(2) == 2\n x"
     assert found(tmp_path, ("tests/test_a.py", body)) == []

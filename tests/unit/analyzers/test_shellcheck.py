@@ -128,8 +128,8 @@ def test_only_added_lines_are_spoken_of_and_one_syntax_error(tmp_path: Path) -> 
 
 
 def test_in_tests_nothing_is_graver_than_medium(tmp_path: Path) -> None:
-    assert [c.severity for c in check(tmp_path, 'rm -rf "$x/"*\n').claims] == [Severity.HIGH]
-    assert [c.severity for c in check(tmp_path, 'rm -rf "$x/"*\n', "tests/run.sh").claims] == [Severity.MEDIUM]
+    assert [c.severity for c in check(tmp_path, "[ -n $x ]\n").claims] == [Severity.HIGH]
+    assert [c.severity for c in check(tmp_path, "[ -n $x ]\n", "tests/run.sh").claims] == [Severity.MEDIUM]
 
 
 def test_what_is_usual_in_tests_is_told_elsewhere_only(tmp_path: Path) -> None:

@@ -83,7 +83,9 @@ def test_a_workflow_that_takes_nothing_from_strangers_may_run_for_them(tmp_path:
 
 
 def test_whoever_starts_a_workflow_or_pushes_a_tag_may_write_anyway(tmp_path: Path) -> None:
-    source = workflow("      - run: release ${{ github.event.inputs.to }} ${{ github.event.release.name }} ${{ github.ref_name }}\n")
+    source = workflow(
+        "      - run: release ${{ github.event.inputs.to }} ${{ github.event.release.name }} ${{ github.ref_name }}\n"
+    )
     assert check(tmp_path, source).claims == ()
 
 

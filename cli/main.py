@@ -13,6 +13,7 @@ from cli.environment import EnvironmentFileError
 # name: (module and attribute, one line of help). A command's module is imported when the command is used.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("cli.commands.demo:demo", "Review a real change, with nothing set up."),
+    "review": ("cli.commands.review:review", "Review a local change; nothing is posted, nothing changed."),
     "up": ("cli.commands.up:up", "Start the whole system on this machine."),
     "down": ("cli.commands.system:down", "Stop it; everything is kept."),
     "restart": ("cli.commands.system:restart", "Stop it and start it again in the background."),

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from lintel.auth.v1 import api_key_service_pb2
 from lintel.llm.v1 import model_service_pb2
 from lintel.orgs.v1 import organization_service_pb2
-from lintel.review.v1 import code_review_service_pb2
+from lintel.review.v1 import code_review_service_pb2, local_review_service_pb2
 from lintel.webhooks.v1 import delivery_service_pb2
 
 import services
@@ -42,6 +42,7 @@ PUBLIC_SERVICES = (
     _service(model_service_pb2, "ModelService", "llm_gateway"),
     _service(delivery_service_pb2, "DeliveryService", "webhooks"),
     _service(code_review_service_pb2, "CodeReviewService", "review"),
+    _service(local_review_service_pb2, "LocalReviewService", "review"),
 )
 
 

@@ -34,7 +34,7 @@ def demo(repo: Path | None, base: str | None, head: str | None) -> None:
     edge = "through Envoy" if result.edge == "envoy" else "without Envoy, the gateway listened itself"
     click.echo(
         f"Started in {result.start_seconds:.1f} s, reviewed in {result.review_seconds:.1f} s {edge}. "
-        "Everything is stopped; nothing was kept.",
+        f"{result.model}. Everything is stopped; nothing was kept.",
         err=True,
     )
     if repo is None:

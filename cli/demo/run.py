@@ -19,7 +19,7 @@ from cli.terminal import Progress, ignore_interrupts, uninterrupted
 from emulators.github import GitHubEmulator, deliver
 
 OWNER = "demo"
-REVIEW_SECONDS = 180.0
+REVIEW_SECONDS = 900.0  # a slow model is asked up to some dozen times
 _POLL_SECONDS = 0.1
 _FINAL = {"published", "completed", "superseded", "cancelled", "failed"}
 
@@ -48,6 +48,7 @@ class DemoResult:
     start_seconds: float
     review_seconds: float
     edge: str
+    model: str  # which one was asked, or why none was
 
 
 def run(change: DemoChange, progress: Progress) -> DemoResult:
@@ -70,10 +71,11 @@ def run(change: DemoChange, progress: Progress) -> DemoResult:
         answer = call(deliver, f"{system.webhooks_url}/github/webhook", delivery)
         if answer.status != 202:
             raise DemoError(f"the webhook was answered {answer.status}: {answer.body!r}")
-        _wait(system, number, progress)
+        model = _model(_wait(system, number, progress), system)
         seconds = time.monotonic() - began
         summary, comments = _read_back(f"{emulator.url}/repos/{repository}/pulls/{number}", token)
-        return DemoResult(repository, number, summary, comments, system.startup_seconds, seconds, system.status.edge)
+        edge = system.status.edge
+        return DemoResult(repository, number, summary, comments, system.startup_seconds, seconds, edge, model)
 
 
 @contextmanager
@@ -105,10 +107,15 @@ def _emulator(change: DemoChange, token: str) -> Iterator[tuple[GitHubEmulator, 
             portal.call(emulator.stop)
 
 
-def _wait(system: Embedded, number: int, progress: Progress) -> None:
+def _edge(system: Embedded) -> httpx2.Client:
     headers = {"Authorization": f"Bearer {system.api_key}"}
+    return httpx2.Client(base_url=system.edge_url, headers=headers, trust_env=False, timeout=10)
+
+
+def _wait(system: Embedded, number: int, progress: Progress) -> str:
+    """Wait until the review is published; answers its id."""
     until = time.monotonic() + REVIEW_SECONDS
-    with httpx2.Client(base_url=system.edge_url, headers=headers, trust_env=False, timeout=10) as client:
+    with _edge(system) as client:
         while time.monotonic() < until:
             found = client.get("/codeReview", params={"pullRequestNumber": number}).raise_for_status().json()
             review = next(iter(found["reviews"]), None)
@@ -116,9 +123,21 @@ def _wait(system: Embedded, number: int, progress: Progress) -> None:
             if review and review["state"] in _FINAL:
                 if review["state"] != "published":
                     raise DemoError(f"the review is {review['state']}: {review['stateReason']}")
-                return
+                return str(review["id"])
             time.sleep(_POLL_SECONDS)
     raise DemoError(f"no review after {REVIEW_SECONDS:.0f} s; the logs were in {system.layout.logs}")
+
+
+def _model(review: str, system: Embedded) -> str:
+    """Answer in words which model the receipt names."""
+    with _edge(system) as client:
+        found = client.get(f"/codeReview/{review}/receipt").raise_for_status().json()
+    receipt = found.get("receipt", found)
+    asked = [f"{use['model']} of {use['provider']} was asked, calls: {use['calls']}" for use in receipt["models"]]
+    failure = receipt.get("modelFailure")
+    if failure:
+        return f"Model: {'; '.join([*asked, f'it did not finish: {failure}'])}"
+    return f"Model: {'; '.join(asked)}" if asked else "Model: none was asked"
 
 
 def _read_back(base: str, token: str) -> tuple[str, tuple[InlineComment, ...]]:

@@ -21,6 +21,7 @@ PUBLIC_SERVICES = (
     ("lintel.llm.v1.ModelService", "llm_gateway"),
     ("lintel.webhooks.v1.DeliveryService", "webhooks"),
     ("lintel.review.v1.CodeReviewService", "review"),
+    ("lintel.review.v1.LocalReviewService", "review"),
 )
 
 

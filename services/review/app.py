@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from lintel.review.v1 import code_review_service_pb2, inbox_service_pb2
+from lintel.review.v1 import code_review_service_pb2, inbox_service_pb2, local_review_service_pb2
 from lintel.review.v1.code_review_service_pb2_grpc import add_CodeReviewServiceServicer_to_server
 from lintel.review.v1.inbox_service_pb2_grpc import add_InboxServiceServicer_to_server
+from lintel.review.v1.local_review_service_pb2_grpc import add_LocalReviewServiceServicer_to_server
 
 from services.kit.app import Mesh, serving
+from services.kit.artefacts.artefacts import Artefacts
+from services.kit.artefacts.postgres import PostgresChunks
 from services.kit.bus.wire import PULL_REQUEST_CHANGED
 from services.kit.config import load
 from services.kit.postgres import inbox
@@ -21,16 +24,23 @@ from services.review import policy
 from services.review.clients import CodeHosts
 from services.review.config import ReviewSettings
 from services.review.consumers import Inbox
+from services.review.local.reviews import LocalReviews, Sweep
+from services.review.local.server import LocalReviewServer
+from services.review.model.clients import RemoteModels
+from services.review.model.review_pass import TwoCallPass
 from services.review.pipeline import Pipeline
 from services.review.reviews import Reviews
 from services.review.runs import CHANNEL, Runs
 from services.review.server import CodeReviewServer, InboxServer
+from services.review.sources import UploadSource
 from services.review.worker import Worker
 
 REVIEWS = code_review_service_pb2.DESCRIPTOR.services_by_name["CodeReviewService"]
+LOCAL_REVIEWS = local_review_service_pb2.DESCRIPTOR.services_by_name["LocalReviewService"]
 INBOX = inbox_service_pb2.DESCRIPTOR.services_by_name["InboxService"]
 _RESCUE_SECONDS = 5.0
 _CONNECTIONS = 10  # of each role; Postgres allows a hundred to all of them
+_SWEEP_SECONDS = 5.0  # an upload is kept about this long after its review
 _POLL_SECONDS = 1.0  # the safety net under NOTIFY
 _DRAIN_SECONDS = 5.0  # for runs that are on, so that half of the supervisor's ten are left to put them back
 
@@ -42,10 +52,14 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         answering = CodeReviewServer(Reviews(database), Runs(database))
+        local = LocalReviewServer(LocalReviews(database, _artefacts(database)))
         public = RpcServer(
             "review",
             mesh.public("review"),
-            [Registered(add_CodeReviewServiceServicer_to_server, answering, REVIEWS)],
+            [
+                Registered(add_CodeReviewServiceServicer_to_server, answering, REVIEWS),
+                Registered(add_LocalReviewServiceServicer_to_server, local, LOCAL_REVIEWS),
+            ],
             policy.PUBLIC,
             authenticator=api_key_authenticator(mesh, "review", stack),
             with_reflection=mesh.has_reflection,
@@ -69,12 +83,17 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
         runs = Runs(database)
-        worker = Worker(runs, Pipeline(database, runs, CodeHosts(channel)).carry, settings.concurrency)
+        artefacts = _artefacts(database)
+        models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
+        asking = TwoCallPass(RemoteModels(models))
+        pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
+        worker = Worker(runs, pipeline.carry, settings.concurrency)
         mesh.bus.subscribe(PULL_REQUEST_CHANGED, inbox.acceptor(database, "review"))
         envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)
         claims = Loop("claim", worker.claim_next, idle=_POLL_SECONDS)
         worker.when_free(claims.wake)
         rescues = Loop("rescue", runs.rescue, idle=_RESCUE_SECONDS)
+        sweeps = Loop("sweep", Sweep(database, artefacts).run, idle=_SWEEP_SECONDS)
 
         def on_runs() -> None:
             claims.wake()
@@ -84,7 +103,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
         await stack.enter_async_context(serving([health], database))
         stack.push_async_callback(worker.drain, _DRAIN_SECONDS)
-        await stack.enter_async_context(running([listen, envelopes, claims, rescues], grace=2))
+        await stack.enter_async_context(running([listen, envelopes, claims, rescues, sweeps], grace=2))
         # Runs go on or back while the other roles of the process drain, not after them: ten seconds are all there is.
         drain = asyncio.create_task(_drain_when(mesh.stopping, worker))
         stack.callback(drain.cancel)
@@ -94,6 +113,10 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 async def _drain_when(stopping: asyncio.Event, worker: Worker) -> None:
     await stopping.wait()
     await worker.drain(_DRAIN_SECONDS)
+
+
+def _artefacts(database: Database) -> Artefacts:
+    return Artefacts(PostgresChunks(database, "review"))
 
 
 def _database(settings: ReviewSettings) -> Database:

@@ -129,6 +129,20 @@ class AnalyzerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelUse:
+    """What one model was used for in one run; `input_tokens` include the cached ones, an unknown price is None."""
+
+    provider: str
+    model: str
+    calls: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    prompt_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """What the analysis child answers: bound findings, and what was read, by whom, and what was dropped.
 
@@ -161,6 +175,24 @@ class SourceFile:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """The content of a file at head, under the path that the diff calls it by."""
+
+    path: bytes
+    head: bytes | None = None
+    base: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A change as its author sent it; nobody but the analysis child looks into it."""
+
+    diff: bytes
+    files: tuple[UploadedFile, ...] = ()
+    sarif: bytes | None = None
+
+
 class RunState(StrEnum):
     """Where a run stands; docs/state-machine.md draws it."""
 
@@ -185,6 +217,9 @@ class PutBack(StrEnum):
     CRASH = "crashes"
     WAIT = "waits"
     RELEASE = "release"  # nobody's fault, not counted
+
+
+LOCAL = "local"  # the host of changes that no code host knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +257,14 @@ class Run:
     waits: int
     must_finish: bool
     traceparent: str
+    base_sha: str = ""
+    no_model: bool = False
+    dry_run: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the change was uploaded, so that no code host knows of it."""
+        return self.ref.host == LOCAL
 
     def at(self, head_sha: str, base_ref: str) -> "Run":
         """The same run for another head."""
@@ -236,6 +279,8 @@ class Report:
     analysis: Analysis
     notes: tuple[str, ...]
     summary: str
+    models: tuple[ModelUse, ...] = ()
+    model_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +297,12 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSource:
-    """The change that is reviewed, as the host gave it, and in words what it did not give."""
+    """The change that is reviewed, as the host gave it, and in words what it did not give.
+
+    Of an `upload` the files are not known until the analysis child has read it.
+    """
 
     pull_request: PullRequest
     files: tuple[SourceFile, ...]
     omissions: tuple[str, ...]
+    upload: Upload | None = None

@@ -14,12 +14,12 @@ class Transition(NamedTuple):
 
 
 TRANSITIONS = (
-    Transition(None, RunState.QUEUED, "inbox: an event names a head that has no run"),
+    Transition(None, RunState.QUEUED, "inbox: an event names a head that has no run; or an upload is whole"),
     Transition(RunState.QUEUED, RunState.RUNNING, "claimer: it is due, and no other run of the pull request is on"),
     Transition(RunState.QUEUED, RunState.SUPERSEDED, "inbox: a newer head, and some of this one may be on the host"),
     Transition(RunState.QUEUED, RunState.CANCELLED, "a person"),
     Transition(RunState.RUNNING, RunState.PUBLISHED, "worker: the review is on the host"),
-    Transition(RunState.RUNNING, RunState.COMPLETED, "worker: there is nothing to publish to (a draft)"),
+    Transition(RunState.RUNNING, RunState.COMPLETED, "worker: there is nothing to publish to (a draft, an upload)"),
     Transition(RunState.RUNNING, RunState.SUPERSEDED, "worker: a newer head, a closed pull request, or a review there"),
     Transition(RunState.RUNNING, RunState.CANCELLED, "worker: a person asked for it"),
     Transition(
@@ -27,6 +27,10 @@ TRANSITIONS = (
         RunState.QUEUED,
         "worker or rescuer: an error, a crash, a wait, a shutdown, or to ask the host again",
     ),
-    Transition(RunState.RUNNING, RunState.FAILED, "worker or rescuer: the host refuses, or the attempts are spent"),
+    Transition(
+        RunState.RUNNING,
+        RunState.FAILED,
+        "worker or rescuer: the host refuses, an upload can't be read, or the attempts are spent",
+    ),
 )
 ALLOWED = frozenset((t.source, t.target) for t in TRANSITIONS)

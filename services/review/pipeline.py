@@ -7,17 +7,25 @@ from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.kit.telemetry import trace
 from services.review import store, text
-from services.review.analyzers.runner import AnalysisChild
+from services.review.analysis import analyse
 from services.review.analyzers.table import NAMES
 from services.review.clients import CodeHosts, HeadMovedError, PublishOutcome
-from services.review.domain import ChangeSource, Finding, PutBack, Report, Run, RunState
+from services.review.domain import Finding, PutBack, Run, RunState
+from services.review.model_port import ModelPass
 from services.review.receipts import finding_from_row, receipt
 from services.review.run_store import hold
 from services.review.runs import Runs
+from services.review.sources import CodeHostSource, Source
 
 REPORT = "report"
 MAX_MOVES = 5  # how often in a row a head may move while it is read; then the run waits
-_REFUSED = {Reason.HOST_REFUSED, Reason.HOST_NOT_CONFIGURED, Reason.NOT_FOUND, Reason.PERMISSION_DENIED}
+_REFUSED = {
+    Reason.HOST_REFUSED,
+    Reason.HOST_NOT_CONFIGURED,
+    Reason.NOT_FOUND,
+    Reason.PERMISSION_DENIED,
+    Reason.SOURCE_INVALID,
+}
 _AWAY = {Reason.UNAVAILABLE, Reason.HOST_UNAVAILABLE, Reason.HOST_RATE_LIMITED, Reason.OVERLOADED}
 _LONGEST_WAIT = timedelta(minutes=5)  # where nobody says how long
 _LONGEST_ERROR_DELAY = timedelta(minutes=1)
@@ -26,10 +34,15 @@ _LONGEST_ERROR_DELAY = timedelta(minutes=1)
 class Pipeline:
     """Carries a claimed run to its end, or puts it back."""
 
-    def __init__(self, database: Database, runs: Runs, hosts: CodeHosts) -> None:
+    def __init__(
+        self, database: Database, runs: Runs, hosts: CodeHosts, uploads: Source, model: ModelPass | None = None
+    ) -> None:
         self._database = database
         self._runs = runs
         self._hosts = hosts
+        self._host_source: Source = CodeHostSource(hosts)
+        self._uploads = uploads
+        self._model = model
 
     async def carry(self, run: Run) -> None:
         """Do what is left of the run; errors of others are sorted into: give up, wait, try again.
@@ -40,6 +53,8 @@ class Pipeline:
             await self._carry(run)
         except AppError as error:
             reason = error.message or error.reason.value
+            if error.reason is Reason.SOURCE_INVALID:
+                reason = f"{error.reason.value}: {reason}"  # its sender tells it from other failures by this
             if error.reason in _REFUSED:
                 await self._runs.finish(run, RunState.FAILED, reason)
             elif error.reason in _AWAY:
@@ -53,12 +68,19 @@ class Pipeline:
                 await self._runs.put_back(run, PutBack.ERROR, reason, delay)
 
     async def _carry(self, run: Run) -> None:
+        if run.is_local:
+            await self._report(run, self._uploads)
+            await self._runs.finish(run, RunState.COMPLETED)
+        else:
+            await self._carry_to_host(run)
+
+    async def _carry_to_host(self, run: Run) -> None:
         for _ in range(MAX_MOVES):
             following = await self._follow(run)
             if following is None:
                 return
             try:
-                summary, findings = await self._report(following)
+                summary, findings = await self._report(following, self._host_source)
             except HeadMovedError:
                 continue
             # The run may have been told to finish while it was read.
@@ -78,16 +100,16 @@ class Pipeline:
             return await self._runs.follow_head(run, now.head_sha, now.base_ref)
         return None
 
-    async def _report(self, run: Run) -> tuple[str, list[Finding]]:
+    async def _report(self, run: Run, origin: Source) -> tuple[str, list[Finding]]:
         """Read and analyse, unless an earlier attempt of this run has done so. Raises HeadMovedError."""
         step_input = hashlib.sha256("\0".join((run.head_sha, run.base_ref, *NAMES)).encode()).hexdigest()
         async with self._database.tenant(run.organization_id) as connection:
             done = await store.has_checkpoint(connection, run.id, REPORT, step_input)
         if not done:
             with trace.span("read source"):
-                source = await self._hosts.read_source(run)
+                source = await origin.read(run)
             with trace.span("analyse", files=len(source.files)):
-                report = await analyse(source)
+                report = await analyse(run, source, self._model)
             async with self._database.tenant(run.organization_id) as connection:
                 await hold(connection, run)
                 await store.save_report(connection, run, report, receipt(report))
@@ -112,15 +134,6 @@ class Pipeline:
                 await self._runs.finish(run, RunState.SUPERSEDED, answer.reason)
             case PublishOutcome.REJECTED:
                 await self._runs.finish(run, RunState.FAILED, answer.reason)
-
-
-async def analyse(source: ChangeSource) -> Report:
-    """Analyse a change in a confined child and write the summary."""
-    async with AnalysisChild() as child:
-        analysis = await child.analyze(source.files)
-    notes = tuple(source.omissions)
-    summary = text.summary(analysis, notes, source.pull_request.head_sha)
-    return Report(source.pull_request.base_sha, analysis, notes, summary)
 
 
 def _doubled(times: int, longest: timedelta) -> timedelta:

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from services.kit.rpc.policy import REVIEWERS, Policy, internal, read, write
 
+UPLOAD_DEADLINE = timedelta(minutes=5)
+_LOCAL = "/lintel.review.v1.LocalReviewService/"
 _SERVICE = "/lintel.review.v1.CodeReviewService/"
 
 PUBLIC: Policy = {
@@ -13,5 +15,7 @@ PUBLIC: Policy = {
     _SERVICE + "GetReceipt": read(REVIEWERS),
     _SERVICE + "WatchReview": read(REVIEWERS, deadline=timedelta(minutes=30)),
     _SERVICE + "CancelReview": write(REVIEWERS - {"contributor"}, is_idempotent=True),
+    _LOCAL + "CreateLocalReview": write(REVIEWERS, deadline=timedelta(seconds=30)),
+    _LOCAL + "UploadSource": write(REVIEWERS, deadline=UPLOAD_DEADLINE),
 }
 INTERNAL: Policy = {"/lintel.review.v1.InboxService/FindMissing": internal("webhooks_worker", is_idempotent=True)}

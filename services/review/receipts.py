@@ -5,7 +5,7 @@ from typing import Any
 
 from services.kit.diff.model import Side
 from services.kit.postgres.pool import Row
-from services.review.domain import Finding, Report, Severity, Source, SourceKind
+from services.review.domain import Fate, Finding, Report, Severity, Source, SourceKind
 
 
 def receipt(report: Report) -> Mapping[str, Any]:
@@ -16,7 +16,8 @@ def receipt(report: Report) -> Mapping[str, Any]:
             {
                 "path": f.path,
                 "status": f.status,
-                "fate": f.fate.value,
+                # Of a file that nobody came to nothing was read, which is what the API calls skipped.
+                "fate": (Fate.SKIPPED if f.fate is Fate.FAILED else f.fate).value,
                 "reason": f.reason or "",
                 "hunks": f.hunks,
                 "hunks_read": f.hunks_read,
@@ -34,7 +35,20 @@ def receipt(report: Report) -> Mapping[str, Any]:
             }
             for a in analysis.analyzers
         ],
-        "models": [],
+        "models": [
+            {
+                "provider": m.provider,
+                "model": m.model,
+                "calls": m.calls,
+                "input_tokens": m.input_tokens,
+                "cached_tokens": m.cached_tokens,
+                "output_tokens": m.output_tokens,
+                "prompt_hash": m.prompt_hash,
+                **({} if m.cost_usd is None else {"cost_usd": m.cost_usd}),
+            }
+            for m in report.models
+        ],
+        "model_failure": report.model_failure,
         "dropped_findings": [{"reason": r.value, "count": n} for r, n in sorted(analysis.dropped.items())],
         "notes": list(report.notes),
     }

@@ -8,12 +8,12 @@ from uuid import UUID
 
 from services.kit.ids import new_id
 from services.kit.postgres.pool import Connection, Row
-from services.review.domain import Finding, Report, Run
+from services.review.domain import LOCAL, Finding, Report, Run
 
 ALL = 10_000  # findings of a review; the analysis gives fewer
 _REVIEW = (
     "SELECT r.id, r.state, r.state_reason, r.head_sha, r.base_sha, r.create_time, r.finish_time, r.summary, r.url, "
-    "r.receipt, p.host, p.repository, p.number "
+    "r.receipt, r.creator, p.host, p.repository, p.number "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
 )
 
@@ -24,15 +24,17 @@ async def get_review(connection: Connection, review_id: UUID) -> Row | None:
 
 
 async def list_reviews(
-    connection: Connection, before: UUID | None, repository: str, number: int, limit: int
+    connection: Connection, before: UUID | None, repository: str, number: int, own: str, limit: int
 ) -> list[Row]:
-    """Answer reviews, newest first, those older than `before`."""
+    """Answer reviews, newest first, those older than `before`; of local ones those of `own`, all if it is empty."""
     rows: list[Row] = await connection.fetch(
         _REVIEW + "WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2 = '' OR p.repository = $2) "
-        "AND ($3 = 0 OR p.number = $3) ORDER BY r.id DESC LIMIT $4",
+        "AND ($3 = 0 OR p.number = $3) AND ($4 = '' OR p.host <> $5 OR r.creator = $4) ORDER BY r.id DESC LIMIT $6",
         before,
         repository,
         number,
+        own,
+        LOCAL,
         limit,
     )
     return rows

@@ -67,6 +67,8 @@ MAY: Mapping[str, set[str]] = {
     "review.v1.CodeReviewService/GetReceipt": {OWNER, ADMIN, CONTRIBUTOR},
     "review.v1.CodeReviewService/WatchReview": {OWNER, ADMIN, CONTRIBUTOR},
     "review.v1.CodeReviewService/CancelReview": {OWNER, ADMIN},
+    "review.v1.LocalReviewService/CreateLocalReview": {OWNER, ADMIN, CONTRIBUTOR},
+    "review.v1.LocalReviewService/UploadSource": {OWNER, ADMIN, CONTRIBUTOR},
     "webhooks.v1.DeliveryService/ListDeliveries": {OWNER, ADMIN},
     "webhooks.v1.DeliveryService/GetDelivery": {OWNER, ADMIN},
     "webhooks.v1.DeliveryService/RedeliverDelivery": {OWNER, ADMIN},
@@ -75,6 +77,8 @@ WRITES = {
     "auth.v1.ApiKeyService/CreateApiKey",
     "auth.v1.ApiKeyService/DeleteApiKey",
     "review.v1.CodeReviewService/CancelReview",
+    "review.v1.LocalReviewService/CreateLocalReview",
+    "review.v1.LocalReviewService/UploadSource",
     "webhooks.v1.DeliveryService/RedeliverDelivery",
 }
 

@@ -84,8 +84,19 @@ def rules() -> dict[str, tuple[str, str]]:
     return found
 
 
+def uploads() -> set[str]:
+    """The RPCs whose caller streams, which REST can't say."""
+    return {
+        f"/{file.package}.{service.name}/{method.name}"
+        for file in FILES
+        for service in file.service
+        for method in service.method
+        if method.client_streaming
+    }
+
+
 def test_public_rpcs_have_a_rest_route_each_and_internal_ones_none() -> None:
-    assert sorted(rules()) == sorted(PUBLIC)
+    assert sorted(rules()) == sorted(set(PUBLIC) - uploads())
     assert not set(rules()) & set(INTERNAL)
 
 

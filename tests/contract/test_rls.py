@@ -15,7 +15,7 @@ QUEUES = {
     "auth": {"api_keys"},
     "orgs": {"organizations"},
     "webhooks": {"deliveries", "outbox"},
-    "review": {"inbox", "pull_requests", "runs"},
+    "review": {"inbox", "pull_requests", "runs", "artefacts"},
 }
 TABLES = """
 SELECT n.nspname AS schema, c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,

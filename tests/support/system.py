@@ -42,6 +42,8 @@ class System:
     api: httpx2.AsyncClient
     owner: "asyncpg.Pool[asyncpg.Record]"
     run_dir: Path
+    key: str
+    grpc_address: str
 
     @property
     def github_webhook(self) -> str:
@@ -116,7 +118,9 @@ async def running_system(
         api = await stack.enter_async_context(
             httpx2.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30)
         )
-        yield System(url, f"http://127.0.0.1:{edge.webhooks_port}", api, owner, run_dir)
+        yield System(
+            url, f"http://127.0.0.1:{edge.webhooks_port}", api, owner, run_dir, key or "", f"127.0.0.1:{edge.grpc_port}"
+        )
 
 
 def _restore(environment: Mapping[str, str]) -> None:

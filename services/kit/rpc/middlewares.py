@@ -12,6 +12,7 @@ from uuid import uuid4
 import grpc
 import protovalidate
 import structlog
+from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 
 from services.kit.errors import AppError, Reason, Violation
@@ -160,12 +161,17 @@ async def validate(call: Call, proceed: Next) -> None:
     if not call.is_readable:
         raise AppError(Reason.INVALID_REQUEST, "The request is not a message of this method.")
     if call.request is not None:
-        violations = [_violation(v.proto) for v in protovalidate.collect_violations(call.request)]
-        if not call.rule.is_internal:
-            violations += nul_violations(call.request)
-        if violations:
-            raise AppError(Reason.INVALID_REQUEST, violations=violations[:MAX_VIOLATIONS])
+        check_request(call.request, from_outside=not call.rule.is_internal)
     await proceed()
+
+
+def check_request(request: Message, *, from_outside: bool = True) -> None:
+    """Raise AppError(INVALID_REQUEST) that names every field which breaks a rule; for messages of a stream too."""
+    violations = [_violation(v.proto) for v in protovalidate.collect_violations(request)]
+    if from_outside:
+        violations += nul_violations(request)
+    if violations:
+        raise AppError(Reason.INVALID_REQUEST, violations=violations[:MAX_VIOLATIONS])
 
 
 async def error_boundary(call: Call, proceed: Next) -> None:

@@ -75,7 +75,7 @@ def _prepare(file: SourceFile, index: int, folder: Path) -> Prepared:
     if reason:
         return Prepared(diff, _report(file, Fate.SKIPPED, reason, len(hunks), 0, notes), None)
     lines, unread = _added(hunks)
-    target = _target(file, lines, _head(file, hunks), index, folder)
+    target = replace(_target(file, lines, _head(file, hunks), index, folder), hunks=hunks)
     if unread:
         reason = f"lines longer than {MAX_LINE // 1024} KiB were not read"
         return Prepared(diff, _report(file, Fate.PARTIAL, reason, len(hunks), len(hunks) - unread, notes), target)

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from services.review.analyzers.ruff_rules import RULES, SELECTED
 from services.review.analyzers.target import Deadline, Outcome, Target, claim, installed_version
+from services.review.analyzers.tools import installed
 from services.review.domain import Claim, Fate, Severity
 
 _EXTENSIONS = frozenset({"py", "pyi"})
@@ -18,8 +18,7 @@ _SHELL_LITERAL = "seems safe"  # ruff's words where the command is a literal
 
 def executable() -> Path | None:
     """The ruff that was installed beside this interpreter, None where there is none."""
-    path = Path(sys.executable).parent / "ruff"
-    return path if path.is_file() else None
+    return installed("ruff")
 
 
 class Ruff:

@@ -2,7 +2,8 @@
 
 Chosen are rules whose finding is nearly always a fault. Left out for noise: unused names and imports, assert, pickle
 and random as such, hard-coded passwords (our own detector), SQL put together (S608 can't tell a constant from input),
-functions made in loops (B023 can't tell one that is used at once), bare except, and anything that is taste.
+functions made in loops (B023 can't tell one that is used at once), a bare `raise` in a function (PLE0704 can't tell one
+that is called from a handler), bare except, and anything that is taste.
 """
 
 from typing import NamedTuple
@@ -96,7 +97,6 @@ RULES: dict[str, Advice] = {
     ),
     "B039": _bug("A mutable default of a ContextVar is shared", "All contexts change one object. Default to None."),
     "PLE0604": _bug("", "`import *` from this module raises TypeError. List names as strings."),
-    "PLE0704": _bug("", "There is no exception to raise again, so this raises RuntimeError.", _H),
     "PLE1132": _bug("", "The call raises TypeError. Pass the argument once.", _H),
     "PLE1310": _bug(
         "", "strip() takes a set of characters, so repeats mean nothing. Use removeprefix or removesuffix."

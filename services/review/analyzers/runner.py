@@ -3,42 +3,73 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from services.kit.errors import AppError, Reason
 from services.review.analyzers import frames, wire
+from services.review.analyzers.binding import MAX_CLAIMS, decode_bound, encode_claims
 from services.review.analyzers.frames import FrameError
 from services.review.analyzers.limits import Limits
 from services.review.analyzers.process import ChildProcess
+from services.review.analyzers.sarif import MAX_RUNS
 from services.review.analyzers.table import NAMES
-from services.review.domain import Analysis, AnalyzerReport, DropReason, Fate, FileReport, SourceFile
-from services.review.evidence.bind import merge
+from services.review.analyzers.upload import (
+    SourceInvalidError,
+    decode_invalid,
+    decode_listing,
+    encode_upload,
+)
+from services.review.analyzers.view import decode_view
+from services.review.domain import (
+    Analysis,
+    AnalyzerReport,
+    Claim,
+    DropReason,
+    Fate,
+    FileReport,
+    SourceFile,
+    SourceKind,
+    Upload,
+)
+from services.review.evidence.bind import DEFAULT_LIMIT, Bound, merge
 from services.review.evidence.paths import path_text
+from services.review.model_port import SourceView
 
 PROGRAM = Path(__file__).resolve().parent / "child.py"
 ISOLATION = "isolation"  # the line in the receipt that says which walls held
 _START_SECONDS = 20.0
 _MAX_HELLO = 16 * 1024
+_BIND_SECONDS = 30.0
 
 
 @dataclass(slots=True)
 class _Progress:
     """What is known so far; all of it is kept whatever happens to the child."""
 
+    sources: Sequence[SourceFile] | None = None  # of an upload: unknown until the child has read it
     files: tuple[FileReport, ...] | None = None
+    view: SourceView | None = None
     running: str | None = None
     done: dict[str, wire.Done] = field(default_factory=dict)
+    imports: list[wire.Done] = field(default_factory=list)
     complete: bool = False
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that findings may name."""
+        return frozenset(path_text(file.path) for file in self.sources or ())
 
 
 class AnalysisChild:
     """One confined child process for one analysis; it may be started long before it is needed.
 
-    `analyze` never raises for anything that the child or its input does. With `strict` nothing is analysed where
-    sockets can't be denied. Use it as an asynchronous context manager, from the event loop's thread.
+    `analyze` never raises for anything that the child or its input does, but for an upload that can't be read. With
+    `strict` nothing is analysed where sockets can't be denied. With a view of the change asked for, claims about it can
+    be bound afterwards, once. Use it as an asynchronous context manager, from the event loop's thread.
     """
 
     def __init__(
@@ -57,6 +88,8 @@ class AnalysisChild:
         self._walls: Mapping[str, Any] | None = None
         self._problem: str | None = None
         self._used = False
+        self._paths: frozenset[str] = frozenset()
+        self.view: SourceView | None = None  # after `analyze`, where it was asked for and the child made one
         self.start_ms = 0  # from the start of the process to its first word, behind its walls
         self.peak_memory = 0  # bytes
 
@@ -89,31 +122,66 @@ class AnalysisChild:
         if process is not None:
             await process.close()
 
-    async def analyze(self, files: Sequence[SourceFile]) -> Analysis:
-        """Analyse the files of one change, once per child; what went wrong is told by the fates in the result."""
+    async def analyze(self, change: Sequence[SourceFile] | Upload, *, with_view: bool = False) -> Analysis:
+        """Analyse one change, once per child; what went wrong is told by the fates in the result.
+
+        Raises SourceInvalidError for an upload that can't be read, AppError(UNAVAILABLE) where nobody could try.
+        """
         if self._used:
             raise RuntimeError("an analysis child serves one analysis")
         self._used = True
         started = time.monotonic()
-        progress = _Progress()
+        progress = _Progress(None if isinstance(change, Upload) else change)
         problem = self._problem
         if problem is None and self._process is not None:
-            problem = await self._guarded(self._process, files, progress)
+            process = self._process
+            problem = await self._guarded(
+                process, self._exchange(process, change, progress, with_view), self._limits.seconds
+            )
+            if problem is not None and progress.sources is None:
+                raise SourceInvalidError(f"the change can't be read: the analysis child {problem}")
+        elif progress.sources is None:
+            raise AppError(Reason.UNAVAILABLE, problem or "the analysis child did not start")
         self._problem = problem
+        self._paths, self.view = progress.paths, progress.view
         duration = round((time.monotonic() - started) * 1000)
-        return self._assemble(files, progress, problem, duration)
+        return self._assemble(progress, problem, duration, isinstance(change, Upload) and change.sarif is not None)
 
-    async def _guarded(self, process: ChildProcess, files: Sequence[SourceFile], progress: _Progress) -> str | None:
+    async def bind(self, claims: Sequence[Claim], limit: int = DEFAULT_LIMIT) -> Bound:
+        """Bind claims to what the view shows, once. Raises AppError(UNAVAILABLE) where the child can't do it."""
+        process, problem = self._process, self._problem
+        answers: list[Bound] = []
+        kept = claims[:MAX_CLAIMS]
+        if process is None or self.view is None:
+            problem = problem or "was given no view to make"
+        if problem is None and process is not None:
+            problem = await self._guarded(process, self._ask_to_bind(process, kept, limit, answers), _BIND_SECONDS)
+        if problem is not None:
+            raise AppError(Reason.UNAVAILABLE, f"the analysis child {problem}")
+        over = len(claims) - len(kept)
+        (bound,) = answers
+        return replace(bound, dropped=Counter(bound.dropped) + Counter({DropReason.OVER_LIMIT: over}))
+
+    async def _ask_to_bind(
+        self, process: ChildProcess, claims: Sequence[Claim], limit: int, answers: list[Bound]
+    ) -> None:
+        process.writer.write(frames.pack_json(encode_claims(claims, limit)))
+        await process.writer.drain()
+        process.writer.write_eof()
+        payload = await process.receive(self._limits.answer_bytes)
+        answers.append(decode_bound(frames.parse_json(payload), claims, self._paths))
+
+    async def _guarded(self, process: ChildProcess, work: Coroutine[Any, Any, None], seconds: float) -> str | None:
         """Let the child work under watch; returns why it did not finish, None when it did."""
         overruns: list[str] = []
         watch = asyncio.create_task(process.watch(self._limits, overruns.append))
         try:
-            async with asyncio.timeout(self._limits.seconds):
-                await self._exchange(process, files, progress)
+            async with asyncio.timeout(seconds):
+                await work
             return None
         except TimeoutError:
             process.kill()
-            return f"took longer than {self._limits.seconds:g} s"
+            return f"took longer than {seconds:g} s"
         except FrameError as error:
             process.kill()
             return f"broke the protocol: {error}"
@@ -125,52 +193,65 @@ class AnalysisChild:
             await asyncio.gather(watch, return_exceptions=True)
             self.peak_memory = process.peak_memory
 
-    async def _exchange(self, process: ChildProcess, files: Sequence[SourceFile], progress: _Progress) -> None:
-        request, blobs = wire.encode_request(files, self._limits)
-        for frame in (frames.pack_json(request), *map(frames.pack, blobs)):
+    async def _exchange(
+        self, process: ChildProcess, change: Sequence[SourceFile] | Upload, progress: _Progress, with_view: bool
+    ) -> None:
+        if isinstance(change, Upload):
+            request, blobs = encode_upload(change, self._limits)
+        else:
+            request, blobs = wire.encode_request(change, self._limits)
+        for frame in (frames.pack_json(request | {"view": with_view}), *map(frames.pack, blobs)):
             process.writer.write(frame)
             await process.writer.drain()
-        process.writer.write_eof()
-        paths = frozenset(path_text(file.path) for file in files)
+        if not with_view:
+            process.writer.write_eof()
         room = self._limits.answer_bytes
         while not progress.complete:
             payload = await process.receive(room)
             room -= len(payload)
-            self._take(frames.parse_json(payload), files, paths, progress)
+            self._take(frames.parse_json(payload), progress)
 
-    def _take(self, message: Any, files: Sequence[SourceFile], paths: frozenset[str], progress: _Progress) -> None:
-        """Check one message against what may come next; raises FrameError."""
+    def _take(self, message: Any, progress: _Progress) -> None:
+        """Check one message against what may come next; raises FrameError, or SourceInvalidError if it says so."""
         kind = message.get("type") if isinstance(message, dict) else None
         following = next((name for name in self._analyzers if name not in progress.done), None)
-        if kind == "files" and progress.files is None:
-            progress.files = wire.decode_reports(message, files)
-        elif progress.files is None:
-            raise FrameError("the child answered out of order")
-        elif (
-            kind == "start" and progress.running is None and following is not None and message.get("name") == following
-        ):
+        is_between = progress.files is not None and progress.running is None
+        if progress.sources is None and kind == "source":
+            progress.sources = decode_listing(message)
+        elif progress.files is None and kind == "invalid":
+            raise decode_invalid(message)
+        elif progress.sources is not None and progress.files is None and kind == "files":
+            progress.files = wire.decode_reports(message, progress.sources)
+        elif is_between and kind == "view" and progress.view is None and progress.sources is not None:
+            progress.view = decode_view(message, progress.sources)
+        elif is_between and kind == "start" and following is not None and message.get("name") == following:
             progress.running = following
         elif kind == "done" and progress.running is not None:
-            progress.done[progress.running] = wire.decode_done(message, progress.running, paths, self._limits)
+            progress.done[progress.running] = wire.decode_done(message, progress.running, progress.paths, self._limits)
             progress.running = None
-        elif kind == "end" and progress.running is None and following is None:
+        elif is_between and kind == "imported" and following is None and len(progress.imports) < MAX_RUNS:
+            name = wire.imported_name(message)
+            progress.imports.append(wire.decode_done(message, name, progress.paths, self._limits, SourceKind.IMPORT))
+        elif is_between and kind == "end" and following is None:
             progress.complete = True
         else:
             raise FrameError("the child answered out of order")
 
-    def _assemble(
-        self, files: Sequence[SourceFile], progress: _Progress, problem: str | None, duration: int
-    ) -> Analysis:
-        done = list(progress.done.values())
+    def _assemble(self, progress: _Progress, problem: str | None, duration: int, has_imports: bool) -> Analysis:
+        done = [*progress.done.values(), *progress.imports]
         findings, merged = merge(finding for part in done for finding in part.findings)
         dropped: Counter[DropReason] = Counter(merged)
         for part in done:
             dropped.update(part.dropped)
         summary = tuple(claim for part in done for claim in part.summary)
         reports = [self._fate(name, progress, problem) for name in self._analyzers]
+        reports += [part.report for part in progress.imports]
+        if has_imports and problem is not None:
+            reason = f"not read to its end: the analysis child {problem}"
+            reports.append(AnalyzerReport("SARIF", "", Fate.FAILED, reason, 0))
         return Analysis(
             findings=findings,
-            files=_file_reports(files, progress, problem),
+            files=_file_reports(progress.sources or (), progress, problem),
             analyzers=(self._isolation(problem, duration), *reports),
             dropped=dict(dropped),
             summary_only=summary,

@@ -138,10 +138,12 @@ def find(text: str, *, supporting: bool) -> Iterator[Hit]:
         if any(_is_real(shape.kind, match[0], supporting) for match in shape.pattern.finditer(text)):
             seen.add(shape.kind)
             yield Hit(shape.kind, _severity(shape.kind), 0.95)
+    if supporting:
+        return  # test servers need certificates, and their keys are made for them
     if "PRIVATE KEY" in text and _KEY.search(text) and not _KEY_MENTION.search(text) and not _DUMMY.search(text):
         seen.add("private-key")
-        yield Hit("private-key", Severity.HIGH if supporting else Severity.CRITICAL, 0.9)
-    if supporting or seen:
+        yield Hit("private-key", Severity.CRITICAL, 0.9)
+    if seen:
         return
     if "://" in text and any(_is_real_url(text, match) for match in URL_PASSWORD.finditer(text)):
         yield Hit("url-password", Severity.HIGH, 0.8)

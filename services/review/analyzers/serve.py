@@ -1,4 +1,4 @@
-"""The child's side: put up the walls, read one request, run the analyzers, answer piece by piece, and end.
+"""The child's side: put up the walls, read a change, run the analyzers, answer piece by piece, bind claims, and end.
 
 Each analyzer's result is sent as soon as it is there, so that what the child has done survives its being killed.
 """
@@ -14,11 +14,16 @@ from typing import Any, BinaryIO
 
 import services
 from services.review.analyzers import frames, wire
+from services.review.analyzers.binding import decode_claims, encode_bound
 from services.review.analyzers.confine import ProcessLimits, confine
+from services.review.analyzers.imports import Importer
 from services.review.analyzers.prepare import Prepared, prepare
-from services.review.analyzers.ruff import executable
+from services.review.analyzers.sarif import SarifRun, read_sarif
 from services.review.analyzers.target import Analyzer, Deadline, Outcome
-from services.review.domain import Claim, Fate
+from services.review.analyzers.tools import PROGRAMS, installed
+from services.review.analyzers.upload import SourceInvalidError, encode_listing, read_upload
+from services.review.analyzers.view import Display, make_view
+from services.review.domain import Claim, Fate, SourceFile
 from services.review.evidence.bind import Bound, bind
 
 
@@ -26,7 +31,7 @@ def main(analyzers: Sequence[Analyzer]) -> None:
     """Serve one request on stdin and stdout; argv[1] is the JSON of the start options."""
     options = json.loads(sys.argv[1])
     requests, answers = sys.stdin.buffer, _private_stdout()
-    tools = [str(path) for path in (executable(),) if path]
+    tools = [str(path) for path in map(installed, PROGRAMS) if path]
     package = str(Path(services.__path__[0]))
     walls = confine(str(Path.cwd()), package, tools, ProcessLimits(**options["limits"]))
     _send(answers, {"type": "hello"} | asdict(walls))
@@ -37,7 +42,16 @@ def main(analyzers: Sequence[Analyzer]) -> None:
         blobs = [frames.read(requests) for _ in range(request["blobs"])]
     except EOFError:
         return  # the parent had no work after all
-    _analyze(analyzers, request, blobs, answers)
+    try:
+        files = _source(request, blobs, answers)
+        runs = _sarif(request, blobs)
+    except SourceInvalidError as error:
+        _send(answers, {"type": "invalid", "reason": str(error)})
+        return
+    blobs.clear()
+    display = _analyze(analyzers, request, files, runs, answers)
+    if display is not None:
+        _bind_claims(requests, display, answers)
 
 
 def _private_stdout() -> BinaryIO:
@@ -54,12 +68,35 @@ def _send(answers: BinaryIO, message: object) -> None:
     answers.flush()
 
 
-def _analyze(analyzers: Sequence[Analyzer], request: Any, blobs: list[bytes], answers: BinaryIO) -> None:
+def _source(request: Any, blobs: Sequence[bytes], answers: BinaryIO) -> list[SourceFile]:
+    """The changed files, listed first where the parent can't know them. Raises SourceInvalidError."""
+    if "upload" not in request:
+        return wire.decode_files(request, blobs)
+    files = read_upload(request["upload"], blobs)
+    _send(answers, encode_listing(files))
+    return files
+
+
+def _sarif(request: Any, blobs: Sequence[bytes]) -> Sequence[SarifRun]:
+    number = request.get("upload", {}).get("sarif")
+    return () if number is None else read_sarif(blobs[number])
+
+
+def _analyze(
+    analyzers: Sequence[Analyzer],
+    request: Any,
+    files: Sequence[SourceFile],
+    runs: Sequence[SarifRun],
+    answers: BinaryIO,
+) -> tuple[Sequence[Prepared], Display] | None:
+    """Answer the analysis; returns what claims may be bound to, where the parent will bring some."""
     folder = Path.cwd()
     deadline = Deadline(request["seconds"])
-    prepared = prepare(wire.decode_files(request, blobs), folder)
-    blobs.clear()
+    prepared = prepare(files, folder)
     _send(answers, {"type": "files", "files": [wire.encode_report(file.report) for file in prepared]})
+    display = make_view(prepared, files) if request.get("view") else None
+    if display is not None:
+        _send(answers, display.message)
     targets = [file.target for file in prepared if file.target is not None]
     for left, analyzer in zip(range(len(analyzers), 0, -1), analyzers, strict=True):
         _send(answers, {"type": "start", "name": analyzer.name})
@@ -70,7 +107,27 @@ def _analyze(analyzers: Sequence[Analyzer], request: Any, blobs: list[bytes], an
         )
         duration = round((time.monotonic() - started) * 1000)
         _send(answers, wire.encode_done(analyzer.name, version, outcome, bound, duration))
+    importer = Importer(prepared, files)
+    for run in runs:
+        started = time.monotonic()
+        made = importer.bind(run, request["findings"])
+        duration = round((time.monotonic() - started) * 1000)
+        done = wire.encode_done(made.tool, made.version, made.outcome, made.bound, duration)
+        _send(answers, done | {"type": "imported"})
     _send(answers, {"type": "end"})
+    return None if display is None else (prepared, display)
+
+
+def _bind_claims(requests: BinaryIO, display: tuple[Sequence[Prepared], Display], answers: BinaryIO) -> None:
+    """Bind what the parent brings to what it was shown, once."""
+    prepared, view = display
+    try:
+        request = frames.parse_json(frames.read(requests))
+    except EOFError:
+        return  # there was nothing to bind
+    diffs = [file.diff for file in prepared]
+    bound = bind(decode_claims(request), diffs, shown=view.shown, limit=request["limit"])
+    _send(answers, encode_bound(bound))
 
 
 def _guarded(

@@ -1,14 +1,15 @@
 """Our own structural rules, matched on syntax trees by ast-grep. A rule is a TOML file in `rules/`."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from services.review.analyzers.rule_files import FAMILY_OF, Rule, number_of_rules, rules_of
 from services.review.analyzers.target import AddedLine, Deadline, Outcome, Target, claim, installed_version, stopped
-from services.review.domain import Claim, Fate, Severity
+from services.review.domain import Claim, Fate
+
+if TYPE_CHECKING:
+    from ast_grep_py import Config, SgNode
 
 # ast-grep panics on a language it does not know, and a panic is no Exception: only these are ever named to it.
 LANGUAGES: Mapping[str, tuple[str, ...]] = {
@@ -18,75 +19,45 @@ LANGUAGES: Mapping[str, tuple[str, ...]] = {
     "tsx": ("tsx",),
     "go": ("go",),
     "java": ("java",),
+    "ruby": ("rb", "rake"),
+    "rust": ("rs",),
+    "php": ("php",),
+    "csharp": ("cs",),
 }
 _BY_EXTENSION = {extension: language for language, extensions in LANGUAGES.items() for extension in extensions}
-_MAX_SPAN = 30  # a match over more lines is about none of them in particular
-_KEYS = frozenset(
-    {"id", "languages", "severity", "category", "message", "why", "instead", "rule", "constraints", "utils"}
+_SUPPORTING = frozenset(
+    {
+        "benchmark",
+        "benchmarks",
+        "bench",
+        "benches",
+        "perf",
+        "demo",
+        "demos",
+        "sample",
+        "samples",
+        "playground",
+        "e2e",
+        "mocks",
+    }
 )
+_MAX_SPAN = 30  # a match over more lines is about its first line
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A piece of code that a rule must find, or must leave alone."""
-
-    language: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One structural rule; `config` is what ast-grep is asked."""
-
-    id: str
-    languages: tuple[str, ...]
-    severity: Severity
-    category: str
-    message: str
-    why: str
-    instead: str
-    config: Mapping[str, Any]
-    bad: tuple[Example, ...]
-    good: tuple[Example, ...]
-
-
-def load(path: Path) -> Rule:
-    """Read a rule; raises ValueError that names the file and what is wrong with it."""
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-        bad, good = raw.pop("bad"), raw.pop("good")
-        if unknown := sorted(raw.keys() - _KEYS):
-            raise ValueError(f"unknown keys {', '.join(unknown)}")
-        if raw["id"] != path.stem:
-            raise ValueError("the id is not the name of the file")
-        languages = tuple(raw["languages"])
-        if unknown := sorted({*languages, *(e["language"] for e in bad + good)} - LANGUAGES.keys()):
-            raise ValueError(f"unknown languages {', '.join(unknown)}")
-        config: dict[str, Any] = {key: raw[key] for key in ("rule", "constraints", "utils") if key in raw}
-        return Rule(
-            raw["id"], languages, Severity(raw["severity"]), raw["category"], raw["message"],
-            raw["why"], raw["instead"], config, tuple(Example(**e) for e in bad), tuple(Example(**e) for e in good),
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"rule {path.name}: {error}") from error
-
-
-@cache
-def rules() -> tuple[Rule, ...]:
-    """Every rule of ours, by id."""
-    return tuple(load(path) for path in sorted((Path(__file__).parent / "rules").glob("*.toml")))
-
-
-def match(config: Mapping[str, Any], language: str, source: str) -> list[tuple[int, int]]:
-    """First and last line, from 1, of each match in `source`; `language` must be one of LANGUAGES."""
+def parse(language: str, source: str) -> "SgNode":
+    """The syntax tree of `source`; raises ValueError for a language that is not one of LANGUAGES."""
     # The parser library is 45 MB: a child that has no file for it does not load it.
-    from ast_grep_py import Config, SgRoot  # noqa: PLC0415
+    from ast_grep_py import SgRoot  # noqa: PLC0415
 
     if language not in LANGUAGES:
         raise ValueError(f"unknown language {language}")
-    nodes = SgRoot(source, language).root().find_all(cast("Config", dict(config)))
-    spans = {(node.range().start.line + 1, node.range().end.line + 1) for node in nodes}
-    return sorted(spans)
+    return SgRoot(source, language).root()
+
+
+def match(config: Mapping[str, Any], tree: "SgNode") -> list[tuple[int, int]]:
+    """First and last line, from 1, of each match in a tree."""
+    ranges = [node.range() for node in tree.find_all(cast("Config", dict(config)))]
+    return sorted({(span.start.line + 1, span.end.line + 1) for span in ranges})
 
 
 class Structural:
@@ -97,7 +68,7 @@ class Structural:
     def version(self) -> str:
         """The version of the matcher and how many rules it is given."""
         installed = installed_version("ast_grep_py")
-        return f"{installed}, {len(rules())} rules" if installed else ""
+        return f"{installed}, {number_of_rules()} rules" if installed else ""
 
     def run(self, targets: Sequence[Target], folder: Path, deadline: Deadline) -> Outcome:
         """Claim each match that touches an added line, at the first such line."""
@@ -121,11 +92,13 @@ class Structural:
 def _read(target: Target, source: str) -> list[Claim]:
     language = _BY_EXTENSION[target.extension]
     added = {line.number: line for line in target.added}
+    asked = _worth_asking(language, target, _near(source, added))
+    if not asked:
+        return []
+    tree = parse(language, source)
     claims: dict[tuple[str, int], Claim] = {}
-    for rule in rules():
-        if language not in rule.languages:
-            continue
-        for first, last in match(rule.config, language, source):
+    for rule in asked:
+        for first, last in match(rule.config, tree):
             line = _first_added(added, first, last)
             if line is not None:
                 claims[rule.id, line.number] = claim(
@@ -133,6 +106,36 @@ def _read(target: Target, source: str) -> list[Claim]:
                     f"{rule.why} {rule.instead}",
                 )  # fmt: skip
     return list(claims.values())
+
+
+def _worth_asking(language: str, target: Target, near: str) -> list[Rule]:
+    """The rules one of whose keywords stands near a change: walking the tree costs far more than looking for a word."""
+    return [
+        rule
+        for rule in rules_of(FAMILY_OF[language])
+        if language in rule.languages
+        and not (rule.production_only and _is_supporting(target))
+        and any(keyword in near for keyword in rule.keywords)
+    ]
+
+
+def _is_supporting(target: Target) -> bool:
+    """Whether the file is one of tests, benchmarks or examples, also by the habits of Java and C#: FooTest."""
+    *folders, name = target.path.replace("\\", "/").split("/")
+    return (
+        target.is_supporting
+        or name.partition(".")[0].endswith(("Test", "Tests", "TestCase", "Spec", "IT"))
+        or any(folder.endswith((".Tests", ".Test", "Tests")) or folder.lower() in _SUPPORTING for folder in folders)
+    )
+
+
+def _near(source: str, added: Mapping[int, AddedLine]) -> str:
+    """The lines that a match about an added line can hold, in their order."""
+    lines = source.split("\n")
+    if len(added) >= len(lines):
+        return source
+    wanted = {near for number in added for near in range(number - _MAX_SPAN, number + _MAX_SPAN + 1)}
+    return "\n".join(line for number, line in enumerate(lines, 1) if number in wanted)
 
 
 def _first_added(added: Mapping[int, AddedLine], first: int, last: int) -> AddedLine | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from services.kit.diff.model import Side
+from services.kit.diff.model import Hunk, Side
 from services.review.domain import Claim, Fate, Severity, Source, SourceKind
 
 MAX_TITLE, MAX_BODY = 80, 2000
@@ -25,6 +25,7 @@ class Target:
     """A changed file that is worth reading. `head` is the whole new file where it is known and not too large.
 
     `copy` is the name of the copy in the child's folder, which says nothing of the real path but its extension.
+    `hunks` are what became of the file, with the lines that it lost.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Target:
     added: tuple[AddedLine, ...]
     head: bytes | None = None
     copy: str | None = None
+    hunks: tuple[Hunk, ...] = ()
 
     @property
     def is_supporting(self) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from services.kit.diff.model import Side
 from services.review.analyzers.frames import FrameError
@@ -38,7 +38,20 @@ _MAX_LINE_NUMBER = 2**31 - 1
 _MAX_REASON, _MAX_NOTES = 400, 8
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_RULES = {SourceKind.ANALYZER: _WORD, SourceKind.IMPORT: re.compile(r"[!-~]{1,200}")}  # other tools name rules freely
+MAX_QUOTE = 4 * MAX_LINE
 _TOO_LARGE = "the change is too large: this file was left out"
+
+
+class Place(NamedTuple):
+    """Where a finding is, in the order of the fields of a Finding."""
+
+    fingerprint: str
+    path: str
+    side: Side
+    start: int
+    end: int
+    quote: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +127,10 @@ def encode_done(name: str, version: str, outcome: Outcome, bound: Bound, duratio
 
 def decode_reports(message: Mapping[str, Any], files: Sequence[SourceFile]) -> tuple[FileReport, ...]:
     """The fates of `files`, in their order; raises FrameError unless there is exactly one well-formed fate for each."""
-    rows = _rows(message, "files", 5, len(files))
-    if len(rows) != len(files):
+    found = rows(message, "files", 5, len(files))
+    if len(found) != len(files):
         raise FrameError("the child answered for other files than it was given")
-    return tuple(_report(row, file) for row, file in zip(rows, files, strict=True))
+    return tuple(_report(row, file) for row, file in zip(found, files, strict=True))
 
 
 def _report(row: list[Any], file: SourceFile) -> FileReport:
@@ -129,89 +142,116 @@ def _report(row: list[Any], file: SourceFile) -> FileReport:
         path_text(file.path),
         file.status,
         _fate(fate, Fate.REVIEWED, Fate.PARTIAL, Fate.SKIPPED),
-        _optional_text(reason, _MAX_REASON),
+        optional_text(reason, _MAX_REASON),
         total,
         _int(read, 0, total),
-        tuple(_text(note, _MAX_REASON) for note in notes),
+        tuple(text(note, _MAX_REASON) for note in notes),
     )
 
 
-def decode_done(message: Mapping[str, Any], name: str, paths: frozenset[str], limits: Limits) -> Done:
+def decode_done(
+    message: Mapping[str, Any],
+    name: str,
+    paths: frozenset[str],
+    limits: Limits,
+    kind: SourceKind = SourceKind.ANALYZER,
+) -> Done:
     """The answer of the analyzer called `name`; raises FrameError for anything malformed or out of bounds."""
-    dropped = message.get("dropped")
-    if message.get("name") != name or not isinstance(dropped, dict):
+    if message.get("name") != name:
         raise FrameError("the child answered for another analyzer than it was running")
     report = AnalyzerReport(
         name,
-        _text(message.get("version"), 80),
+        text(message.get("version"), 80),
         _fate(message.get("fate"), Fate.RAN, Fate.PARTIAL, Fate.SKIPPED, Fate.FAILED),
-        _optional_text(message.get("reason"), _MAX_REASON),
+        optional_text(message.get("reason"), _MAX_REASON),
         _int(message.get("ms"), 0, 86_400_000),
     )
     return Done(
         report,
-        tuple(_finding(row, name, paths) for row in _rows(message, "findings", 12, limits.findings)),
-        tuple(_summary(row, name, paths) for row in _rows(message, "summary", 9, limits.findings)),
-        {_enum(DropReason, reason): _int(count, 0, 10_000_000) for reason, count in dropped.items()},
+        tuple(_finding(row, name, kind, paths) for row in rows(message, "findings", 12, limits.findings)),
+        tuple(_summary(row, name, kind, paths) for row in rows(message, "summary", 9, limits.findings)),
+        dropped(message),
     )
 
 
-def _finding(row: list[Any], analyzer: str, paths: frozenset[str]) -> Finding:
+def imported_name(message: Mapping[str, Any]) -> str:
+    """The name of the tool whose results the child read; raises FrameError."""
+    name = text(message.get("name"), 80)
+    if not name or not name.isprintable():
+        raise FrameError("the name of a tool is malformed")
+    return name
+
+
+def dropped(message: Mapping[str, Any]) -> dict[DropReason, int]:
+    """How many claims the child dropped, and why; raises FrameError."""
+    found = message.get("dropped")
+    if not isinstance(found, dict):
+        raise FrameError("the child's count of what it dropped is malformed")
+    return {_enum(DropReason, reason): _int(count, 0, 10_000_000) for reason, count in found.items()}
+
+
+def _finding(row: list[Any], analyzer: str, kind: SourceKind, paths: frozenset[str]) -> Finding:
     fingerprint, path, side, start, end, quote, severity, category, confidence, title, body, rule = row
+    found = place(fingerprint, path, side, start, end, quote, paths)
+    return Finding(
+        *found,
+        _enum(Severity, severity),
+        _match(category, _WORD),
+        _confidence(confidence),
+        text(title, MAX_TITLE),
+        text(body, MAX_BODY),
+        Source(kind, analyzer, _match(rule, _RULES[kind])),
+    )
+
+
+def place(
+    fingerprint: object, path: object, side: object, start: object, end: object, quote: object, paths: frozenset[str]
+) -> Place:
+    """Where the child says a finding is; raises FrameError unless it is in one of `paths` and as long as its quote."""
     first = _int(start, 1, _MAX_LINE_NUMBER)
     last = _int(end, first, _MAX_LINE_NUMBER)
-    text = _text(quote, 4 * MAX_LINE)
-    if text.count("\n") != last - first:
+    found = text(quote, MAX_QUOTE)
+    if found.count("\n") != last - first:
         raise FrameError("a quote of the child does not have the lines it claims")
-    return Finding(
-        _match(fingerprint, _FINGERPRINT),
-        _path(path, paths),
-        _enum(Side, side),
-        first,
-        last,
-        text,
-        _enum(Severity, severity),
-        _match(category, _WORD),
-        _confidence(confidence),
-        _text(title, MAX_TITLE),
-        _text(body, MAX_BODY),
-        Source(SourceKind.ANALYZER, analyzer, _match(rule, _WORD)),
-    )
+    return Place(_match(fingerprint, _FINGERPRINT), known_path(path, paths), _enum(Side, side), first, last, found)
 
 
-def _summary(row: list[Any], analyzer: str, paths: frozenset[str]) -> Claim:
+def _summary(row: list[Any], analyzer: str, kind: SourceKind, paths: frozenset[str]) -> Claim:
     path, side, quote, severity, category, confidence, title, body, rule = row
     return Claim(
-        _path(path, paths),
+        known_path(path, paths),
         _enum(Side, side),
-        _text(quote, 4 * MAX_LINE),
+        text(quote, MAX_QUOTE),
         _enum(Severity, severity),
         _match(category, _WORD),
-        _text(title, MAX_TITLE),
-        _text(body, MAX_BODY),
-        Source(SourceKind.ANALYZER, analyzer, _match(rule, _WORD)),
+        text(title, MAX_TITLE),
+        text(body, MAX_BODY),
+        Source(kind, analyzer, _match(rule, _RULES[kind])),
         _confidence(confidence),
     )
 
 
-def _rows(message: Mapping[str, Any], key: str, width: int, most: int) -> list[list[Any]]:
-    rows = message.get(key)
-    if not isinstance(rows, list) or len(rows) > most:
+def rows(message: Mapping[str, Any], key: str, width: int, most: int) -> list[list[Any]]:
+    """The rows under `key`, at most `most`, each of `width` fields; raises FrameError."""
+    found = message.get(key)
+    if not isinstance(found, list) or len(found) > most:
         raise FrameError(f"the child's {key} are malformed or too many")
-    if any(not isinstance(row, list) or len(row) != width for row in rows):
+    if any(not isinstance(row, list) or len(row) != width for row in found):
         raise FrameError(f"the child's {key} are malformed")
-    return rows
+    return found
 
 
-def _text(value: object, most: int) -> str:
+def text(value: object, most: int) -> str:
+    """A text of at most `most` characters; raises FrameError."""
     if not isinstance(value, str) or len(value) > most:
         raise FrameError("a text of the child is malformed or too long")
     # A lone surrogate can't be encoded by whatever stores or sends the text later.
     return value.encode("utf-8", "replace").decode("utf-8") if not value.isascii() else value
 
 
-def _optional_text(value: object, most: int) -> str | None:
-    return None if value is None else _text(value, most)
+def optional_text(value: object, most: int) -> str | None:
+    """A text of at most `most` characters or none; raises FrameError."""
+    return None if value is None else text(value, most)
 
 
 def _int(value: object, least: int, most: int) -> int:
@@ -237,7 +277,8 @@ def _match(value: object, pattern: re.Pattern[str]) -> str:
     return value
 
 
-def _path(value: object, paths: frozenset[str]) -> str:
+def known_path(value: object, paths: frozenset[str]) -> str:
+    """A path that the child was given; raises FrameError."""
     if not isinstance(value, str) or value not in paths:
         raise FrameError("the child named a file that it was not given")
     return value

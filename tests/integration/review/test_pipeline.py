@@ -12,6 +12,8 @@ from lintel.webhooks.v1.code_host_service_pb2_grpc import (
     add_CodeHostServiceServicer_to_server,
 )
 
+from services.kit.artefacts.artefacts import Artefacts
+from services.kit.artefacts.postgres import PostgresChunks
 from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.kit.rpc.channel import open_channel
@@ -22,6 +24,7 @@ from services.review.domain import RunState
 from services.review.pipeline import MAX_MOVES, Pipeline
 from services.review.run_store import LeaseLostError
 from services.review.runs import Runs
+from services.review.sources import UploadSource
 from tests.integration.review.steps import A, B, C, Owner, claim, observe, one, states
 from tests.support.rpc import short_directory
 
@@ -86,7 +89,7 @@ async def pipeline(db: Database, runs: Runs, host: Host) -> AsyncIterator[Pipeli
         server = RpcServer("webhooks", address, [registered], POLICY, with_reflection=False)
         await server.start()
         async with open_channel(address, "review_worker") as channel:
-            yield Pipeline(db, runs, CodeHosts(channel))
+            yield Pipeline(db, runs, CodeHosts(channel), UploadSource(Artefacts(PostgresChunks(db, "review"))))
         await server.stop(0)
 
 

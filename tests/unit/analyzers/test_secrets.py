@@ -50,10 +50,15 @@ def test_a_credential_is_found_once_and_by_its_name(kind: str, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "kind", [kind for kind in REAL if kind not in ("jwt", "google-api-key", "url-password", "assigned-secret")]
+    "kind",
+    [kind for kind in REAL if kind not in ("jwt", "google-api-key", "url-password", "assigned-secret", "private-key")],
 )
 def test_a_proven_one_is_found_in_tests_and_documentation_too(kind: str) -> None:
     assert [hit.kind for hit in find(REAL[kind], supporting=True)] == [kind]
+
+
+def test_keys_of_test_servers_are_left_alone() -> None:
+    assert list(find(REAL["private-key"], supporting=True)) == []
 
 
 def test_the_long_github_token_of_2026() -> None:

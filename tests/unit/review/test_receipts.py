@@ -7,14 +7,14 @@ import pytest
 from lintel.review.v1 import review_pb2
 
 from services.kit.postgres.pool import Row
-from services.review import server
+from services.review import messages
 from services.review.domain import Analysis, AnalyzerReport, Fate, FileReport, Report
 from services.review.receipts import receipt
 
 
 def told(*, files: tuple[FileReport, ...] = (), analyzers: tuple[AnalyzerReport, ...] = ()) -> review_pb2.Receipt:
     stored = receipt(Report("b" * 40, Analysis((), files, analyzers), (), "summary"))
-    return server.receipt(cast("Row", {"receipt": json.dumps(stored)}))
+    return messages.receipt(cast("Row", {"receipt": json.dumps(stored)}))
 
 
 @pytest.mark.parametrize("fate", [Fate.RAN, Fate.PARTIAL, Fate.SKIPPED, Fate.FAILED])

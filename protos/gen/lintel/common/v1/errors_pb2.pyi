@@ -69,6 +69,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The body has a content type or an encoding that the route does not read."""
     ERROR_REASON_BODY_TOO_SLOW: _ErrorReason.ValueType  # 21
     """The body did not arrive in the time allowed."""
+    ERROR_REASON_MODEL_NOT_CONFIGURED: _ErrorReason.ValueType  # 22
+    """No language model is configured."""
+    ERROR_REASON_MODEL_REFUSED: _ErrorReason.ValueType  # 23
+    """The model or its provider refuses for good: key, quota, content, or an answer that is not usable."""
+    ERROR_REASON_MODEL_UNAVAILABLE: _ErrorReason.ValueType  # 24
+    """The provider does not answer, or not whole."""
+    ERROR_REASON_MODEL_RATE_LIMITED: _ErrorReason.ValueType  # 25
+    """The provider limits the rate; try again after `retryAfter`."""
+    ERROR_REASON_SOURCE_INVALID: _ErrorReason.ValueType  # 26
+    """The uploaded change cannot be read as a unified diff."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every error a caller can meet. The wire carries the name without its prefix in ErrorInfo.reason and in the
@@ -119,6 +129,16 @@ ERROR_REASON_UNSUPPORTED_MEDIA_TYPE: ErrorReason.ValueType  # 20
 """The body has a content type or an encoding that the route does not read."""
 ERROR_REASON_BODY_TOO_SLOW: ErrorReason.ValueType  # 21
 """The body did not arrive in the time allowed."""
+ERROR_REASON_MODEL_NOT_CONFIGURED: ErrorReason.ValueType  # 22
+"""No language model is configured."""
+ERROR_REASON_MODEL_REFUSED: ErrorReason.ValueType  # 23
+"""The model or its provider refuses for good: key, quota, content, or an answer that is not usable."""
+ERROR_REASON_MODEL_UNAVAILABLE: ErrorReason.ValueType  # 24
+"""The provider does not answer, or not whole."""
+ERROR_REASON_MODEL_RATE_LIMITED: ErrorReason.ValueType  # 25
+"""The provider limits the rate; try again after `retryAfter`."""
+ERROR_REASON_SOURCE_INVALID: ErrorReason.ValueType  # 26
+"""The uploaded change cannot be read as a unified diff."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -227,7 +227,7 @@ class _AnalyzerFateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Analyzer
     ANALYZER_FATE_FAILED: _AnalyzerFate.ValueType  # 3
     """It did not come to its end; `reason` says why."""
     ANALYZER_FATE_PARTIAL: _AnalyzerFate.ValueType  # 4
-    """It ran, but not over all there was; `reason` says what is missing."""
+    """It ran, but not over all there was, or behind fewer walls than it should; `reason` says what is missing."""
 
 class AnalyzerFate(_AnalyzerFate, metaclass=_AnalyzerFateEnumTypeWrapper):
     """What became of an analyzer."""
@@ -241,7 +241,7 @@ ANALYZER_FATE_SKIPPED: AnalyzerFate.ValueType  # 2
 ANALYZER_FATE_FAILED: AnalyzerFate.ValueType  # 3
 """It did not come to its end; `reason` says why."""
 ANALYZER_FATE_PARTIAL: AnalyzerFate.ValueType  # 4
-"""It ran, but not over all there was; `reason` says what is missing."""
+"""It ran, but not over all there was, or behind fewer walls than it should; `reason` says what is missing."""
 Global___AnalyzerFate: _TypeAlias = AnalyzerFate  # noqa: Y015
 
 @_typing.final
@@ -631,6 +631,9 @@ class Receipt(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     DROPPED_FINDINGS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    MODEL_FAILURE_FIELD_NUMBER: _builtins.int
+    model_failure: _builtins.str
+    """Why a configured model did not look at everything; empty where it did, or none was asked."""
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileReceipt]:
         """Every changed file."""
@@ -659,10 +662,11 @@ class Receipt(_message.Message):
         models: _abc.Iterable[Global___ModelReceipt] | None = ...,
         dropped_findings: _abc.Iterable[Global___DroppedFindings] | None = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        model_failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyzers", b"analyzers", "dropped_findings", b"dropped_findings", "files", b"files", "models", b"models", "notes", b"notes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyzers", b"analyzers", "dropped_findings", b"dropped_findings", "files", b"files", "model_failure", b"model_failure", "models", b"models", "notes", b"notes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,87 @@
+"""The port to whoever asks a language model: what a model is shown of a change, and what it may answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from services.kit.diff.model import LineKind
+from services.review.domain import Claim, DropReason, ModelUse, Run
+
+
+class ShownLine(NamedTuple):
+    """A line as a model may see it: secrets masked, invalid bytes U+FFFD, without its line feed, CR kept."""
+
+    kind: LineKind
+    old: int | None  # its number on the LEFT side, None for an added line
+    new: int | None  # its number on the RIGHT side, None for a removed line
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHunk:
+    """One hunk with all its lines, in the order of the diff; `section` is what follows the second @@."""
+
+    section: str
+    lines: tuple[ShownLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A changed file that is worth reading; skipped ones are not shown. `path` is how claims must spell it."""
+
+    path: str
+    status: str  # added | removed | modified | renamed | copied | changed
+    previous_path: str | None
+    hunks: tuple[ShownHunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """The change as the analysis child parsed it. Every text in it is untrusted.
+
+    `left_out` names the files that did not fit into the view; the pipeline tells of them in the receipt.
+    """
+
+    files: tuple[ShownFile, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        """How many characters of lines there are, their marks and ends included."""
+        return sum(len(line.text) + 2 for file in self.files for hunk in file.hunks for line in hunk.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which model would be asked."""
+
+    provider: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelResult:
+    """What came of asking.
+
+    `claims` are those that the verifier kept, quoting lines as they were shown. `uses` has one entry per model that was
+    called, failed calls included. `failed` says that some of the change was not looked at, `reason` why, for a person;
+    claims that did arrive still count. `dropped` counts what was left out on purpose, such as REFUTED.
+    `notes` go to the receipt as they are.
+    """
+
+    claims: tuple[Claim, ...] = ()
+    uses: tuple[ModelUse, ...] = ()
+    failed: bool = False
+    reason: str = ""
+    dropped: Mapping[DropReason, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class ModelPass(Protocol):
+    """Asks a model about a change. What it raises counts as a failed pass, never as no findings."""
+
+    async def chosen(self, run: Run) -> ModelChoice | None:
+        """Answer which model the run's organisation has configured, None for none; calls no model."""
+
+    async def claims(self, run: Run, view: SourceView) -> ModelResult:
+        """Ask about everything in `view`; called only where `chosen` answered a model."""

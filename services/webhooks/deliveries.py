@@ -1,5 +1,6 @@
 """What becomes of stored deliveries: turned into events by a worker, shown to people, handled again."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from uuid import UUID
@@ -37,7 +38,7 @@ class DeliveryWorker:
                 await self._settle(row, DeliveryState.FAILED, "its worker stopped each time it was tried")
                 return True
             try:
-                parsed = _parse(row)
+                parsed = await asyncio.to_thread(_parse, row)  # seconds, for a body made for it
                 await self._settle_parsed(row, parsed)
             except AppError:
                 raise  # the database is away: the row comes back by itself

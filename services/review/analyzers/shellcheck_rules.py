@@ -1,7 +1,8 @@
 """Which of ShellCheck's rules we run and what we say about each, in scripts and in the RUN lines of Dockerfiles.
 
 Chosen are rules whose finding is nearly always a fault. Left out: quoting as such (SC2086, SC2046), unused and
-unassigned names (SC2034, SC2154), `local x=$(…)` (SC2155), sourced files that are not there (SC1090), and taste.
+unassigned names (SC2034, SC2154), `local x=$(…)` (SC2155), sourced files that are not there (SC1090), `!` with
+errexit (SC2251: mostly meant), and taste.
 """
 
 from services.review.analyzers.advice import Advice
@@ -94,11 +95,6 @@ RULES: dict[int, Advice] = {
     2226: _bug("ln has no destination", "It links into the current folder. Check the quotes.", _L),
     2229: _bug("read gets the value, not the name", "It sets a variable named by the old value. Leave out the $."),
     2242: _bug("exit takes a number from 0 to 255", "Anything else is an error. Print the message, then exit 1."),
-    2251: _bug(
-        "A failure here does not stop the script",
-        "`set -e` looks away from commands after `!`. Write `if …; then exit 1; fi`, or add `|| exit 1` to the group.",
-        _L,
-    ),
     2252: _bug("This condition is always true", "A value differs from at least one of two. Use &&.", _H),
     2259: _bug("A redirection takes the place of the pipe", "What is piped in is lost. Use one or the other."),
     2260: _bug("A redirection takes the place of the pipe", "Nothing goes into the pipe. Use tee for both."),

@@ -41,6 +41,7 @@ _SUPPORTING = frozenset(
         "mocks",
     }
 )
+_MAX_BYTES = 1024 * 1024  # a rule that looks at what surrounds a match takes time that grows with the square
 _MAX_SPAN = 30  # a match over more lines is about its first line
 
 
@@ -76,16 +77,21 @@ class Structural:
             return Outcome((), Fate.SKIPPED, "ast-grep-py is not installed")
         ours = [target for target in targets if target.extension in _BY_EXTENSION]
         claims: list[Claim] = []
-        unread = 0
+        unread = large = 0
         for done, target in enumerate(ours):
             if deadline.passed:
                 return stopped(claims, done, len(ours))
             if target.head is None:
                 unread += 1
                 continue
+            if len(target.head) > _MAX_BYTES:
+                large += 1
+                continue
             claims += _read(target, target.head.decode("utf-8", "replace"))
-        if unread:
-            return Outcome(tuple(claims), Fate.PARTIAL, f"{unread} files had no whole content to read")
+        reasons = [f"{unread} files had no whole content to read"] if unread else []
+        reasons += [f"{large} files are larger than {_MAX_BYTES // 1024} KiB"] if large else []
+        if reasons:
+            return Outcome(tuple(claims), Fate.PARTIAL, "; ".join(reasons))
         return Outcome(tuple(claims))
 
 

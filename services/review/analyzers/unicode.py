@@ -145,15 +145,24 @@ def _has_rtl(text: str) -> bool:
 
 def _is_hidden(text: str, index: int) -> bool:
     char = text[index]
+    before, after = text[index - 1 : index], text[index + 1 : index + 2]
+    if char == "\u200b":
+        # Thai, Lao, Burmese and Khmer put no blanks between words; this marks where a line may break.
+        return not (_breaks_without_blanks(before) or _breaks_without_blanks(after))
     if char in _INVISIBLE:
         return True
     if char not in _JOINERS:
         return False
-    before, after = text[index - 1 : index], text[index + 1 : index + 2]
-    if char == "\u200d" and _is_emoji(before) and _is_emoji(after):
+    if char == "\u200d" and _is_emoji(before):
         return False
     # Arabic, Indic and south-east Asian scripts shape their letters with both joiners.
-    return not (_is_shaped(before) and (_is_shaped(after) or not after or after.isspace()))
+    return not _is_shaped(before)
+
+
+def _breaks_without_blanks(char: str) -> bool:
+    return bool(char) and (
+        0x0E00 <= ord(char) <= 0x0EFF or 0x1000 <= ord(char) <= 0x109F or 0x1780 <= ord(char) <= 0x17FF
+    )
 
 
 def _is_emoji(char: str) -> bool:

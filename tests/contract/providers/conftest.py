@@ -1,5 +1,6 @@
 """Completions over a real socket against the strict emulator."""
 
+import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -17,6 +18,13 @@ SCHEMA = (
     '"required":["findings"],"additionalProperties":false}'
 )
 PROMPT = Prompt("Review the change and answer in JSON.", "+print('canary-in-prompt')", SCHEMA, 500)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sdk() -> None:
+    """The SDK is imported before any deadline runs: on a busy machine that takes longer than some of them."""
+    importlib.import_module("services.llm_gateway.providers.openai_chat")
+
 
 Ask = Callable[..., Awaitable[tuple[OpenAIEmulator, Completions]]]
 

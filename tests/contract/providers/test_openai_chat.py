@@ -132,14 +132,14 @@ async def test_a_cut_connection_is_survived_and_half_an_answer_never_used(ask: A
 @pytest.mark.parametrize("reply", [stall(silent=True), stall(b'{"choices": [')], ids=["silently", "half-way"])
 async def test_a_stall_ends_with_the_deadline(ask: Ask, reply: Reply) -> None:
     _, completions = await ask([reply], seconds=0.4)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         found = await failure(completions)
     assert (found.reason, found.metadata["fault"]) == (Reason.MODEL_UNAVAILABLE, "timeout")
 
 
 async def test_the_deadline_holds_over_all_attempts(ask: Ask) -> None:
-    emulator, completions = await ask([error(500), stall(silent=True)], seconds=0.5)
-    async with asyncio.timeout(5):
+    emulator, completions = await ask([error(500), stall(silent=True)], seconds=2)
+    async with asyncio.timeout(15):
         assert (await failure(completions)).metadata["fault"] == "timeout"
     assert len(emulator.requests) == 2
 

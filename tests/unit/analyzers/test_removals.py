@@ -75,6 +75,11 @@ def test_a_test_that_names_what_the_code_uses_no_more_goes_with_it(tmp_path: Pat
     assert len(found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " LinkedTree\n-y = LinkedTree()\n x"))) == 1
 
 
+def test_an_override_that_goes_lets_the_inherited_test_run(tmp_path: Path) -> None:
+    body = " x\n-    @expectedFailure\n-    def test_a(self):\n-        super().test_a()\n x"
+    assert found(tmp_path, ("tests/test_a.py", body)) == []
+
+
 def test_a_test_written_anew_under_another_name_is_no_loss(tmp_path: Path) -> None:
     body = " x\n-def test_old():\n-    assert add(1) == 1\n+def test_new():\n+    assert add(2) == 2\n x"
     assert found(tmp_path, ("tests/test_a.py", body)) == []

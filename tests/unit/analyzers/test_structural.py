@@ -58,6 +58,13 @@ def test_a_file_without_content_is_said() -> None:
     assert (outcome.fate, outcome.reason) == (Fate.PARTIAL, "1 files had no whole content to read")
 
 
+def test_a_file_too_large_for_rules_is_said() -> None:
+    large = target("a.py", "x = 1\n" * 200_000)
+    outcome = Structural().run([large, target("b.js", "eval(x)\n")], Path(), Deadline(10))
+    assert (outcome.fate, outcome.reason) == (Fate.PARTIAL, "1 files are larger than 1024 KiB")
+    assert [claim.path for claim in outcome.claims] == ["b.js"]
+
+
 @pytest.mark.parametrize("extension", [extension for extensions in LANGUAGES.values() for extension in extensions])
 def test_garbage_of_every_language_is_read_to_the_end(extension: str) -> None:
     source = "\x00}{)(\ufffd execute( eval( chmod Exception Math.random .lock() InsecureSkipVerify $_GET[ <?php\n" * 50

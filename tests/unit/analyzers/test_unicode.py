@@ -69,3 +69,9 @@ def test_the_finding_shows_what_is_hidden_and_is_itself_clean() -> None:
 
 def test_visible_text_is_bounded() -> None:
     assert len(visible("\u202e" * 10_000)) < 140
+
+
+@pytest.mark.parametrize("text", ["ទំព័រ\u200bមុន", "ปัด\u200bจุ", "കള്\u200d.", '"🤷\u200d"'])
+def test_scripts_that_need_invisible_characters_may_have_them(text: str) -> None:
+    assert [odd.rule for odd in find(text)] == []
+    assert [odd.rule for odd in find("word\u200bword")] == ["invisible-character"]

@@ -9,7 +9,7 @@ import click
 
 from cli.layout import ROOT
 
-CHECKED = ("services", "gateway", "cli", "emulators", "migrations", "bench", "tests")
+CHECKED = ("services", "gateway", "cli", "client", "emulators", "migrations", "bench", "tests")
 LOCKS = ("requirements", "requirements-embedded", "requirements-dev")
 LOCK_OPTIONS = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header"]
 

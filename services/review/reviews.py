@@ -11,7 +11,7 @@ from services.review import store
 from services.review.domain import RunState
 from services.review.viewer import Viewer
 
-_WATCH_SECONDS = 0.5
+_WATCH_FIRST, _WATCH_LONGEST = 0.05, 0.5  # seconds between looks: a small change is reviewed in less than one
 
 
 class Reviews:
@@ -63,6 +63,7 @@ class Reviews:
     async def watch(self, who: Viewer, review_id: UUID) -> AsyncIterator[Row]:
         """Yield the review now and at each change, until it has come to its end. Raises AppError NOT_FOUND."""
         seen: tuple[object, ...] | None = None
+        pause = _WATCH_FIRST
         while True:
             row = await self.get(who, review_id)
             now = (row["state"], row["state_reason"], row["head_sha"], row["summary"])
@@ -71,4 +72,5 @@ class Reviews:
                 yield row
             if RunState(row["state"]).is_final:
                 return
-            await asyncio.sleep(_WATCH_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _WATCH_LONGEST)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -61,8 +60,7 @@ def claim(quote: str, **values: Any) -> Claim:
 
 async def run(model: Pass | None, files: dict[str, str] | None = None, **values: bool) -> Report:
     ref = PullRequestRef(LOCAL, "", "1", "shop", 0)
-    now = datetime.now(UTC)
-    made = Run(uuid4(), uuid4(), uuid4(), ref, "", "", "", 1, 0, 0, 0, False, "", now, **values)  # type: ignore[arg-type]
+    made = Run(uuid4(), uuid4(), ref, "", "", 1, 0, 0, False, "", **values)  # type: ignore[arg-type]
     change = PullRequest(True, False, "", "", "", "")
     return await analyse(made, ChangeSource(change, (), (), upload_of(files or {"tool.py": EVIL})), model)
 

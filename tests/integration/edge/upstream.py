@@ -109,6 +109,16 @@ class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
         return await self._script().play("RedeliverDelivery", request, context, deliveries.Delivery(id=request.id))
 
 
+class _LocalReviews(local_reviews_grpc.LocalReviewServiceServicer):
+    async def CreateLocalReview(  # noqa: N802
+        self, request: local_reviews.CreateLocalReviewRequest, context: Any
+    ) -> local_reviews.CreateLocalReviewResponse:
+        raise AppError(Reason.UNIMPLEMENTED)
+
+    async def UploadSource(self, requests: Any, context: Any) -> local_reviews.UploadSourceResponse:  # noqa: N802
+        raise AppError(Reason.UNIMPLEMENTED)
+
+
 class _Reviews(reviews_grpc.CodeReviewServiceServicer):
     def __init__(self, script: Callable[[], Script]) -> None:
         self._script = script
@@ -199,7 +209,7 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
             if role == "review":  # two public services behind one socket; nothing here calls the second
                 local = local_reviews.DESCRIPTOR.services_by_name["LocalReviewService"]
                 add_local = local_reviews_grpc.add_LocalReviewServiceServicer_to_server
-                services.append(Registered(add_local, local_reviews_grpc.LocalReviewServiceServicer(), local))
+                services.append(Registered(add_local, _LocalReviews(), local))
             policy = {method: read(EVERYONE) for method in methods([s.descriptor for s in services])}
             server = RpcServer(
                 role,

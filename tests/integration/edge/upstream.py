@@ -110,12 +110,12 @@ class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
 
 
 class _LocalReviews(local_reviews_grpc.LocalReviewServiceServicer):
-    async def CreateLocalReview(  # noqa: N802
+    async def CreateLocalReview(
         self, request: local_reviews.CreateLocalReviewRequest, context: Any
     ) -> local_reviews.CreateLocalReviewResponse:
         raise AppError(Reason.UNIMPLEMENTED)
 
-    async def UploadSource(self, requests: Any, context: Any) -> local_reviews.UploadSourceResponse:  # noqa: N802
+    async def UploadSource(self, requests: Any, context: Any) -> local_reviews.UploadSourceResponse:
         raise AppError(Reason.UNIMPLEMENTED)
 
 

@@ -19,6 +19,8 @@ from lintel.orgs.v1 import organization_service_pb2 as orgs
 from lintel.orgs.v1 import organization_service_pb2_grpc as orgs_grpc
 from lintel.review.v1 import code_review_service_pb2 as reviews
 from lintel.review.v1 import code_review_service_pb2_grpc as reviews_grpc
+from lintel.review.v1 import local_review_service_pb2 as local_reviews
+from lintel.review.v1 import local_review_service_pb2_grpc as local_reviews_grpc
 from lintel.review.v1 import review_pb2
 from lintel.webhooks.v1 import delivery_service_pb2 as deliveries
 from lintel.webhooks.v1 import delivery_service_pb2_grpc as deliveries_grpc
@@ -107,6 +109,16 @@ class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
         return await self._script().play("RedeliverDelivery", request, context, deliveries.Delivery(id=request.id))
 
 
+class _LocalReviews(local_reviews_grpc.LocalReviewServiceServicer):
+    async def CreateLocalReview(
+        self, request: local_reviews.CreateLocalReviewRequest, context: Any
+    ) -> local_reviews.CreateLocalReviewResponse:
+        raise AppError(Reason.UNIMPLEMENTED)
+
+    async def UploadSource(self, requests: Any, context: Any) -> local_reviews.UploadSourceResponse:
+        raise AppError(Reason.UNIMPLEMENTED)
+
+
 class _Reviews(reviews_grpc.CodeReviewServiceServicer):
     def __init__(self, script: Callable[[], Script]) -> None:
         self._script = script
@@ -193,11 +205,16 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
     async with AsyncExitStack() as stack:
         for role, add, servicer, module in table:
             (descriptor,) = module.DESCRIPTOR.services_by_name.values()
-            policy = {method: read(EVERYONE) for method in methods([descriptor])}
+            services = [Registered(add, servicer, descriptor)]
+            if role == "review":  # two public services behind one socket; nothing here calls the second
+                local = local_reviews.DESCRIPTOR.services_by_name["LocalReviewService"]
+                add_local = local_reviews_grpc.add_LocalReviewServiceServicer_to_server
+                services.append(Registered(add_local, _LocalReviews(), local))
+            policy = {method: read(EVERYONE) for method in methods([s.descriptor for s in services])}
             server = RpcServer(
                 role,
                 f"unix:{run_dir / role}.public.sock",
-                [Registered(add, servicer, descriptor)],
+                services,
                 policy,
                 authenticator=authenticate,
             )

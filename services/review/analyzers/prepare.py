@@ -176,5 +176,7 @@ def _target(file: SourceFile, lines: tuple[AddedLine, ...], head: bytes | None, 
         return target
     # A lone carriage return ends a line for most parsers but for no code host; a blank keeps columns and numbers.
     copy = f"f{index:05d}.{extension}" if extension else f"f{index:05d}"
-    (folder / copy).write_bytes(re.sub(rb"\r(?!\n)", b" ", head))
+    # Tools give up on a file with one byte that is not UTF-8; an invalid byte becomes U+FFFD, as in a quote.
+    readable = head.decode("utf-8", "replace").encode()
+    (folder / copy).write_bytes(re.sub(rb"\r(?!\n)", b" ", readable))
     return replace(target, copy=copy)

@@ -56,6 +56,12 @@ async def test_only_changed_lines_are_spoken_of() -> None:
     assert {line for _, line, _ in rules(analysis)} == {4}
 
 
+async def test_one_invalid_byte_does_not_hide_the_rest_of_a_file() -> None:
+    head = b"import subprocess\nname = 'caf\xe9'\nsubprocess.run(cmd, shell=True)\n"
+    analysis = await analyze(added("latin.py", head))
+    assert ("latin.py", 3, "S602") in rules(analysis)
+
+
 async def test_equal_lines_are_told_apart_by_where_the_tool_saw_them() -> None:
     analysis = await analyze(added("a.js", b"f(eval(x));\nlet y;\nf(eval(x));\n"))
     assert rules(analysis) == [("a.js", 1, "js-eval"), ("a.js", 3, "js-eval")]

@@ -73,12 +73,19 @@ def interrupt_once() -> None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put an interrupt off until the end of the block; for steps that can't be undone when they are half done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    """Put an interrupt off until the end of the block; for steps that can't be undone when they are half done.
+
+    From the main thread only. Not by a signal mask: that is of one thread, and another one would take the signal.
+    """
+    waiting: list[int] = []
+    before = {number: signal.signal(number, lambda given, _: waiting.append(given)) for number in INTERRUPTS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 def ignore_interrupts() -> None:

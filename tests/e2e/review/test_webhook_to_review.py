@@ -170,7 +170,8 @@ async def _hurry(system: System) -> None:
         await system.owner.execute(
             "UPDATE review.runs SET available_at = clock_timestamp() WHERE state = 'QUEUED' AND errors + waits > 0"
         )
-        return all(state not in ("QUEUED", "RUNNING") for _, state in await system.runs()) and bool(await system.runs())
+        states = {state for _, state in await system.runs()}
+        return bool(states) and not states & {"QUEUED", "RUNNING"}
 
     await until(settled)
     await system.settled()

@@ -268,7 +268,7 @@ async def test_a_claimer_that_lost_a_race_takes_the_next(runs: Runs, owner: Owne
     await until(is_looking, seconds=10)
     await owner.execute(
         "UPDATE review.runs SET state = 'RUNNING', lease_expire_time = clock_timestamp() + interval '1 minute' "
-        "WHERE id = (SELECT min(id::text)::uuid FROM review.runs)"
+        "WHERE pull_request_id = (SELECT id FROM review.pull_requests WHERE number = 1)"
     )
     await owner.execute("SELECT pg_advisory_unlock(1)")
     assert (await claiming).ref.number == 2

@@ -190,7 +190,7 @@ async def test_a_bug_fails_the_delivery_in_words_and_the_next_one_is_handled(
     await ingest(intake, body(number=13), "first")
     await ingest(intake, body(), "second")
     await drained(worker)
-    rows = await owner.fetch("SELECT state, reason FROM webhooks.deliveries ORDER BY id")
+    rows = await owner.fetch("SELECT state, reason FROM webhooks.deliveries ORDER BY host_delivery_id")
     assert [tuple(r) for r in rows] == [("FAILED", "internal error (ZeroDivisionError)"), ("PROCESSED", "opened")]
     assert len(await events(owner)) == 1
 

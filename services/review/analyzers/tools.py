@@ -2,6 +2,7 @@
 
 import json
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -34,18 +35,9 @@ def ask(
     """
     output = folder / f"{name}.json"
     try:
-        with output.open("wb") as target:
-            done = subprocess.run(
-                [str(program), *arguments],
-                cwd=folder,
-                env={"LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "RAYON_NUM_THREADS": "2"},
-                stdin=subprocess.DEVNULL,
-                stdout=target,
-                stderr=subprocess.DEVNULL,
-                timeout=max(0.1, seconds),
-                check=False,
-                preexec_fn=_less_room(_MEMORY),
-            )
+        done = _run(program, arguments, folder, output, seconds)
+        if done.returncode == -signal.SIGABRT:  # a Haskell program that did not get its address space at once
+            done = _run(program, arguments, folder, output, seconds)
         if done.returncode == _HASKELL_HEAP:
             raise ToolError(f"{name} ran out of memory")
         if done.returncode not in statuses:
@@ -58,6 +50,23 @@ def ask(
         raise ToolError(f"{name} ran out of time") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ToolError(f"{name} could not be run: {type(error).__name__}") from error
+
+
+def _run(
+    program: Path, arguments: Sequence[str], folder: Path, output: Path, seconds: float
+) -> subprocess.CompletedProcess[bytes]:
+    with output.open("wb") as target:
+        return subprocess.run(
+            [str(program), *arguments],
+            cwd=folder,
+            env={"LC_ALL": "C.UTF-8", "HOME": "/nonexistent", "RAYON_NUM_THREADS": "2"},
+            stdin=subprocess.DEVNULL,
+            stdout=target,
+            stderr=subprocess.DEVNULL,
+            timeout=max(0.1, seconds),
+            check=False,
+            preexec_fn=_less_room(_MEMORY),
+        )
 
 
 def _less_room(memory: int) -> Callable[[], None]:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import asyncpg
+import httpx2
 import pytest
 
 from cli.embedded import Embedded
@@ -46,10 +47,7 @@ async def test_one_review_whatever_is_killed(
     pull = await emulator.open_pull(head=head, base=base)
     operation, when = MOMENTS[moment]
     hold = emulator.fail(operation, action="stall", when="after" if when == "after" else "before")
-    answer = await deliver(
-        f"{system.webhooks_url}/github/webhook", emulator.webhook("opened", pull.number, secret=SECRET)
-    )
-    assert answer.status == 202
+    await send(system, emulator, pull.number)
     await asyncio.wait_for(hold.reached.wait(), 30)
     restarts = await kill(system, victim)
     hold.release()
@@ -68,7 +66,7 @@ async def test_a_run_that_is_on_goes_back_when_the_application_is_asked_to_stop(
     base = repository.git("rev-parse", "HEAD")
     pull = await emulator.open_pull(head=repository.commit({"stopped.py": BAD}), base=base)
     hold = emulator.fail("pulls/list-files", action="stall")
-    await deliver(f"{system.webhooks_url}/github/webhook", emulator.webhook("opened", pull.number, secret=SECRET))
+    await send(system, emulator, pull.number)
     await asyncio.wait_for(hold.reached.wait(), 30)
     asked_at = asyncio.get_running_loop().time()
     restarts = await kill(system, "application", signal.SIGTERM)
@@ -85,6 +83,21 @@ async def test_a_run_that_is_on_goes_back_when_the_application_is_asked_to_stop(
     await connection.close()
     assert crashes == 0
     assert len(emulator.reviews(pull.number)) == 1
+
+
+async def send(system: Embedded, emulator: GitHubEmulator, number: int) -> None:
+    """Send the webhook once the edge listens: the test before may have killed it a moment ago."""
+
+    async def listens() -> bool:
+        try:
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                return (await client.get(f"{system.webhooks_url}/health/live")).status_code < 500
+        except httpx2.TransportError:
+            return False
+
+    await until(listens)
+    answer = await deliver(f"{system.webhooks_url}/github/webhook", emulator.webhook("opened", number, secret=SECRET))
+    assert answer.status == 202
 
 
 async def kill(system: Embedded, victim: str, how: signal.Signals = signal.SIGKILL) -> int:

@@ -134,7 +134,9 @@ def test_an_interrupt_while_python_starts_is_no_traceback(clone: Clone) -> None:
     clone.run("status")
     (packages,) = clone.environment.glob("lib/python*/site-packages")
     hook, program = packages / "interrupt.pth", clone.root / "cli" / "__main__.py"
-    hook.write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")  # before any line of ours runs
+    # Before any line of ours runs; a suite started in the background was told to ignore interrupts.
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    hook.write_text(f"import os, signal; {heard}; os.kill(os.getpid(), signal.SIGINT)\n")
     shutil.copy2(ROOT / "cli" / "__main__.py", program)
     (clone.root / "cli" / "main.py").write_text("def main(): print('not stopped')\n")
     try:

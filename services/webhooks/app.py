@@ -10,11 +10,12 @@ from lintel.webhooks.v1.ingest_service_pb2_grpc import add_IngestServiceServicer
 
 from services.kit.app import Mesh, serving
 from services.kit.config import load
+from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.outbox import Relay
 from services.kit.postgres.pool import Database
 from services.kit.rpc.authenticate import api_key_authenticator
 from services.kit.rpc.channel import open_channel
-from services.kit.rpc.server import Registered, RpcServer
+from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
 from services.webhooks import policy, store
 from services.webhooks.clients import Directory, ReviewInbox, seal_change
@@ -53,6 +54,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             policy.PUBLIC,
             authenticator=api_key_authenticator(mesh, "webhooks", stack),
             with_reflection=mesh.has_reflection,
+            repeatable=Repeatable(IdempotencyKeys(database, "webhooks"), {}),
         )
         internal = RpcServer(
             "webhooks",

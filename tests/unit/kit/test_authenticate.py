@@ -64,7 +64,7 @@ async def unknown(key: str) -> pb.ResolveApiKeyResponse:
 
 @asynccontextmanager
 async def resolving(answer: Callable[[str], Awaitable[pb.ResolveApiKeyResponse]]) -> AsyncIterator[Resolving]:
-    auth, clock = Auth(answer), Clock()
+    auth, clock = Auth(answer), Clock()  # type: ignore[abstract]
     add = credential_service_pb2_grpc.add_CredentialServiceServicer_to_server
     async with running(Registered(add, auth, pb.DESCRIPTOR.services_by_name["CredentialService"])) as server:
         yield Resolving(auth, clock, ApiKeyResolver(server.channel, clock))

@@ -79,6 +79,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The provider limits the rate; try again after `retryAfter`."""
     ERROR_REASON_SOURCE_INVALID: _ErrorReason.ValueType  # 26
     """The uploaded change cannot be read as a unified diff."""
+    ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 60
+    """The idempotency key was used before, with another request."""
+    ERROR_REASON_IDEMPOTENCY_KEY_BUSY: _ErrorReason.ValueType  # 61
+    """The first call with this idempotency key is still on its way; try again after `retryAfter`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every error a caller can meet. The wire carries the name without its prefix in ErrorInfo.reason and in the
@@ -139,6 +143,10 @@ ERROR_REASON_MODEL_RATE_LIMITED: ErrorReason.ValueType  # 25
 """The provider limits the rate; try again after `retryAfter`."""
 ERROR_REASON_SOURCE_INVALID: ErrorReason.ValueType  # 26
 """The uploaded change cannot be read as a unified diff."""
+ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 60
+"""The idempotency key was used before, with another request."""
+ERROR_REASON_IDEMPOTENCY_KEY_BUSY: ErrorReason.ValueType  # 61
+"""The first call with this idempotency key is still on its way; try again after `retryAfter`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

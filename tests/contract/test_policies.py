@@ -12,6 +12,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
+from gateway.public import PUBLIC_SERVICES, method_path
+from gateway.transcode.rules import read_rules
 from services.auth import app as auth_app
 from services.auth import policy as auth
 from services.kit.errors import AppError, Reason
@@ -117,6 +119,12 @@ def test_every_rpc_has_exactly_one_line_and_every_line_an_rpc() -> None:
 
 def test_the_table_of_the_contract_names_every_public_rpc() -> None:
     assert {f"/lintel.{name}" for name in MAY} == {name for policy in PUBLIC.values() for name in policy}
+
+
+def test_what_is_documented_as_open_is_what_the_policy_opens() -> None:
+    documented = {method_path(rule.method) for rule in read_rules(PUBLIC_SERVICES) if rule.is_open}
+    opened = {name for policy in PUBLIC.values() for name, rule in policy.items() if rule.is_open}
+    assert documented == opened
 
 
 def test_a_proto_service_is_public_or_internal_as_a_whole() -> None:

@@ -20,7 +20,7 @@ STREAM_SECONDS = 1800.0
 BODY_SECONDS = 10.0
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _CREDENTIAL = re.compile(r"^[\x20-\x7e]{1,8192}$")
-_SECONDS = re.compile(r"^[0-9]{1,5}(\.[0-9]{1,6})?$")
+_SECONDS = re.compile(r"^[0-9]{1,5}(\.[0-9]{1,20})?$")
 
 Metadata = tuple[tuple[str, str], ...]
 

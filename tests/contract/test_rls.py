@@ -9,11 +9,12 @@ import pytest
 from services.kit.postgres.pool import Database as Pool
 from tests.support.postgres import Database
 
-SERVICES = ("auth", "orgs", "webhooks", "review")
+SERVICES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 # Tables that a service reads without knowing whose they are: what is claimed and swept, and what finds out whose.
 QUEUES = {
     "auth": {"api_keys"},
     "orgs": {"organizations"},
+    "llm_gateway": {"calls", "credentials"},
     "webhooks": {"deliveries", "outbox"},
     "review": {"inbox", "pull_requests", "runs", "artefacts"},
 }
@@ -28,7 +29,7 @@ ORDER BY 1, 2
 """
 CHECKS = """
 SELECT conrelid::regclass::text AS at, conname FROM pg_constraint
-WHERE contype = 'c' AND connamespace::regnamespace::text IN ('auth', 'orgs', 'webhooks', 'review')
+WHERE contype = 'c' AND connamespace::regnamespace::text IN ('auth', 'orgs', 'llm_gateway', 'webhooks', 'review')
 """
 
 

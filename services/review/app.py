@@ -84,7 +84,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
-        runs = Runs(database)
+        runs = Runs(database, settings.lease)
         artefacts = _artefacts(database)
         models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
         asking = TwoCallPass(RemoteModels(models))

@@ -67,7 +67,7 @@ def metadata_of(request: Request) -> Metadata:
 
 
 def _client_address(request: Request) -> str:
-    """Answer where the caller is: the peer of a TCP connection; on the socket that only Envoy opens, what Envoy says."""
+    """Answer where the caller is: the peer of a TCP connection; on the socket only Envoy opens, what it says."""
     if request.client is not None:
         return request.client.host
     told = request.headers.getlist(CLIENT_ADDRESS)

@@ -1,5 +1,4 @@
-"""On whose behalf: access tokens verified here and API keys; who stands behind either is asked of auth, over its socket,
-and remembered for seconds."""
+"""On whose behalf: access tokens, verified here, and API keys; who is behind either is asked of auth and remembered."""
 
 import asyncio
 import re

@@ -22,7 +22,7 @@ class Principal:
 
 _principal: ContextVar[Principal | None] = ContextVar("principal", default=None)
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-# Where an outside caller is, as the edge saw it: an IP address, "" where nobody knows. For throttling and the audit log.
+# Where an outside caller is, as the edge saw it: an IP address, "" where nobody knows. For throttling and audit log.
 client_address: ContextVar[str] = ContextVar("client_address", default="")
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # of the event loop's clock, in seconds
 

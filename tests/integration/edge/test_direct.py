@@ -105,8 +105,14 @@ async def test_a_rest_caller_s_address_is_that_of_the_connection(direct: Running
 
 @pytest.mark.parametrize(
     ("peer", "address"),
-    [("ipv4:10.0.0.7:51234", "10.0.0.7"), ("ipv6:%5B::1%5D:51234", "::1"), ("ipv6:[fe80::1%25eth0]:1", "fe80::1")]
-    + [("unix:", ""), ("", ""), ("ipv4:x:1", "")],
+    [
+        ("ipv4:10.0.0.7:51234", "10.0.0.7"),
+        ("ipv6:%5B::1%5D:51234", "::1"),
+        ("ipv6:[fe80::1%25eth0]:1", "fe80::1"),
+        ("unix:", ""),
+        ("", ""),
+        ("ipv4:x:1", ""),
+    ],
 )
 def test_addresses_of_peers(peer: str, address: str) -> None:
     assert client_address(peer) == address

@@ -157,8 +157,10 @@ def test_every_changed_character_is_noticed() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "...", "a.b.c", "lintel_refresh_" + "A" * 43, "eyJhbGciOiJFZERTQSJ9..", "\0.\0.\0", "é.é.é"]
-    + ["x" * 5000, "a." * 2000, "[]", "bnVsbA.bnVsbA.bnVsbA", "W10.W10.W10"],
+    [
+        *("", ".", "..", "...", "a.b.c", "lintel_refresh_" + "A" * 43, "eyJhbGciOiJFZERTQSJ9..", "\0.\0.\0", "é.é.é"),
+        *("x" * 5000, "a." * 2000, "[]", "bnVsbA.bnVsbA.bnVsbA", "W10.W10.W10"),
+    ],
 )
 def test_what_is_no_token_is_refused(text: str) -> None:
     assert refused(text)

@@ -95,9 +95,7 @@ class Credentials:
 class SigningKeys:
     """The public keys of access tokens as auth lists them, asked for again after a minute, or when one is missing."""
 
-    def __init__(
-        self, stub: credential_service_pb2_grpc.CredentialServiceStub, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, stub: credential_service_pb2_grpc.CredentialServiceStub, clock: Callable[[], float]) -> None:
         self._stub = stub
         self._clock = clock
         self._keys: dict[str, Ed25519PublicKey] = {}

@@ -92,8 +92,8 @@ async def record(
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"audit.{organization_id}")
     row = await connection.fetchrow(
         "SELECT clock_timestamp() AS now, last.sequence, last.sha256 FROM (VALUES (1)) AS always LEFT JOIN "
-        "(SELECT sequence, sha256 FROM orgs.audit_log WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1) AS last "
-        "ON true",
+        "(SELECT sequence, sha256 FROM orgs.audit_log WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1) "
+        "AS last ON true",
         organization_id,
     )
     assert row is not None, "a row comes whether there are entries or not"
@@ -116,8 +116,8 @@ async def record(
 
 async def _insert(connection: Connection, entry: Entry) -> None:
     await connection.execute(
-        "INSERT INTO orgs.audit_log (organization_id, sequence, create_time, actor_kind, actor_id, action, resource_kind, "
-        "resource_id, changes, request_id, address, previous_sha256, sha256) "
+        "INSERT INTO orgs.audit_log (organization_id, sequence, create_time, actor_kind, actor_id, action, "
+        "resource_kind, resource_id, changes, request_id, address, previous_sha256, sha256) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         entry.organization_id,
         entry.sequence,

@@ -1,6 +1,7 @@
 """The audit log's helper: one chain per organisation whoever writes, in the transaction of the change, for ever."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -47,7 +48,7 @@ async def test_many_services_at_once_make_one_chain(pools: dict[str, Pool]) -> N
         rows = await entries(pools, organization)
         assert [row["sequence"] for row in rows] == list(range(1, 25))
         assert rows[0]["previous_sha256"] == audit.FIRST
-        assert all(after["previous_sha256"] == before["sha256"] for before, after in zip(rows, rows[1:], strict=False))
+        assert all(after["previous_sha256"] == before["sha256"] for before, after in itertools.pairwise(rows))
         assert len({row["sha256"] for row in rows}) == len(rows)
 
 

@@ -38,7 +38,7 @@ async def add(pool: Pool, organization: UUID = MINE, changes: tuple[Change, ...]
 
 async def entries(pools: dict[str, Pool], organization: UUID = MINE) -> list[Row]:
     async with pools["orgs"].tenant(organization) as connection:
-        return await connection.fetch("SELECT * FROM orgs.audit_log ORDER BY sequence")
+        return list(await connection.fetch("SELECT * FROM orgs.audit_log ORDER BY sequence"))
 
 
 async def test_many_services_at_once_make_one_chain(pools: dict[str, Pool]) -> None:

@@ -63,6 +63,11 @@ MAY: Mapping[str, set[str]] = {
     "auth.v1.ApiKeyService/DeleteApiKey": {OWNER, BILLING, ADMIN, CONTRIBUTOR},
     "orgs.v1.OrganizationService/GetOrganization": {OWNER},
     "llm.v1.ModelService/ListProviders": {OWNER},
+    "llm.v1.ModelService/ListModels": {OWNER},
+    "llm.v1.ModelService/TestModel": {OWNER},
+    "llm.v1.UsageService/GetTokenUsage": {OWNER, BILLING, ADMIN},
+    "llm.v1.UsageService/GetBudget": {OWNER, BILLING, ADMIN},
+    "llm.v1.UsageService/UpdateBudget": {OWNER},
     "review.v1.CodeReviewService/ListReviews": {OWNER, ADMIN, CONTRIBUTOR},
     "review.v1.CodeReviewService/GetReview": {OWNER, ADMIN, CONTRIBUTOR},
     "review.v1.CodeReviewService/ListFindings": {OWNER, ADMIN, CONTRIBUTOR},
@@ -76,6 +81,8 @@ MAY: Mapping[str, set[str]] = {
     "webhooks.v1.DeliveryService/RedeliverDelivery": {OWNER, ADMIN},
 }
 WRITES = {
+    "llm.v1.ModelService/TestModel",
+    "llm.v1.UsageService/UpdateBudget",
     "auth.v1.ApiKeyService/CreateApiKey",
     "auth.v1.ApiKeyService/DeleteApiKey",
     "review.v1.CodeReviewService/CancelReview",

@@ -93,6 +93,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The idempotency key was used before, with another request."""
     ERROR_REASON_IDEMPOTENCY_KEY_BUSY: _ErrorReason.ValueType  # 61
     """The first call with this idempotency key is still on its way; try again after `retryAfter`."""
+    ERROR_REASON_BUDGET_SPENT: _ErrorReason.ValueType  # 80
+    """A budget for language models is spent; `scope`, `id`, `period` and `renew_time` say which, and until when."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every error a caller can meet. The wire carries the name without its prefix in ErrorInfo.reason and in the
@@ -167,6 +169,8 @@ ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 60
 """The idempotency key was used before, with another request."""
 ERROR_REASON_IDEMPOTENCY_KEY_BUSY: ErrorReason.ValueType  # 61
 """The first call with this idempotency key is still on its way; try again after `retryAfter`."""
+ERROR_REASON_BUDGET_SPENT: ErrorReason.ValueType  # 80
+"""A budget for language models is spent; `scope`, `id`, `period` and `renew_time` say which, and until when."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

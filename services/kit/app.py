@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import uvloop
 from pydantic import Field, field_validator
@@ -17,6 +16,7 @@ from services.kit.bus.port import Bus
 from services.kit.config import ConfigError, Settings, effective, load
 from services.kit.errors import AppError
 from services.kit.postgres.pool import Database
+from services.kit.rpc.addresses import Addresses, AddressSettings, Target
 from services.kit.rpc.policy import PolicyError
 from services.kit.rpc.server import RpcServer
 from services.kit.telemetry import log, metrics, trace
@@ -25,10 +25,9 @@ DRAIN_SECONDS = 8.0  # for calls that are inside; the supervisor waits ten befor
 _HEALTH_SECONDS = 5.0
 
 
-class MeshSettings(Settings):
+class MeshSettings(AddressSettings):
     """What every process of the mesh reads."""
 
-    run_dir: Path = Field(alias="LINTEL_RUN_DIR")
     environment: str = Field("development", alias="API_NODE_ENV")
     log_level: str = Field("info", alias="API_LOG_LEVEL")
     log_pretty: bool = Field(False, alias="API_LOG_PRETTY")
@@ -46,18 +45,18 @@ class MeshSettings(Settings):
 class Mesh:
     """Where the roles of the system listen, and the bus between them."""
 
-    run_dir: Path
+    addresses: Addresses
     bus: Bus
     environment: str = "development"
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def internal(self, role: str) -> str:
+    def internal(self, role: str) -> Target:
         """Address of a role's internal listener."""
-        return f"unix:{self.run_dir / role}.sock"
+        return self.addresses.internal(role)
 
-    def public(self, role: str) -> str:
+    def public(self, role: str) -> Target:
         """Address of a role's public listener, which only the edge opens."""
-        return f"unix:{self.run_dir / role}.public.sock"
+        return self.addresses.public(role)
 
     @property
     def has_reflection(self) -> bool:
@@ -147,7 +146,7 @@ def run(roles: Mapping[str, Role], make_bus: Callable[[], Bus], *, check_only: b
 
 async def _run(roles: Mapping[str, Role], settings: MeshSettings, make_bus: Callable[[], Bus]) -> int:
     logger = log.get("app")
-    mesh = Mesh(settings.run_dir, make_bus(), settings.environment)
+    mesh = Mesh(Addresses.of(settings), make_bus(), settings.environment)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, mesh.stopping.set)

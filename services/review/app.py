@@ -17,7 +17,7 @@ from services.kit.config import load
 from services.kit.postgres import inbox
 from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.pool import Database
-from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
@@ -63,7 +63,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
                 Registered(add_LocalReviewServiceServicer_to_server, local, LOCAL_REVIEWS),
             ],
             policy.PUBLIC,
-            authenticator=api_key_authenticator(mesh, "review", stack),
+            authenticator=authenticator(mesh, "review", stack),
             with_reflection=mesh.has_reflection,
             repeatable=Repeatable(IdempotencyKeys(database, "review"), {CREATE_LOCAL_REVIEW: local.replay}),
         )
@@ -85,7 +85,8 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
-        runs = Runs(database, organization_limit=settings.organization_concurrency or UNLIMITED)
+        limit = settings.organization_concurrency or UNLIMITED
+        runs = Runs(database, settings.lease, organization_limit=limit)
         artefacts = _artefacts(database)
         models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
         asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))

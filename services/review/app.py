@@ -22,6 +22,7 @@ from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
 from services.review import policy
+from services.review.checkpoints import StepCheckpoints
 from services.review.clients import CodeHosts
 from services.review.config import ReviewSettings
 from services.review.consumers import Inbox
@@ -31,7 +32,7 @@ from services.review.model.clients import RemoteModels
 from services.review.model.review_pass import TwoCallPass
 from services.review.pipeline import Pipeline
 from services.review.reviews import Reviews
-from services.review.runs import CHANNEL, Runs
+from services.review.runs import CHANNEL, UNLIMITED, Runs
 from services.review.server import CodeReviewServer, InboxServer
 from services.review.sources import UploadSource
 from services.review.worker import Worker
@@ -84,10 +85,11 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
-        runs = Runs(database, settings.lease)
+        limit = settings.organization_concurrency or UNLIMITED
+        runs = Runs(database, settings.lease, organization_limit=limit)
         artefacts = _artefacts(database)
         models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
-        asking = TwoCallPass(RemoteModels(models))
+        asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))
         pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
         worker = Worker(runs, pipeline.carry, settings.concurrency)
         mesh.bus.subscribe(PULL_REQUEST_CHANGED, inbox.acceptor(database, "review"))

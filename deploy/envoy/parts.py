@@ -138,7 +138,8 @@ def _remote(name: str, certified: str, target: tuple[str, int], identity: Path) 
     host, port = target
     cluster = _cluster(name, {"socket_address": {"address": host, "port_value": port}}, 256, is_http2=True)
     context = {
-        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3"},
+        # As a client Envoy stops at 1.2 unless it is told.
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
         "alpn_protocols": ["h2"],
         "tls_certificates": [
             {
@@ -153,6 +154,7 @@ def _remote(name: str, certified: str, target: tuple[str, int], identity: Path) 
     }
     return cluster | {
         "type": "STRICT_DNS",
+        "connect_timeout": "5s",  # with the handshake, which a busy Python process is slow to answer
         "dns_lookup_family": "ALL",
         "transport_socket": {
             "name": "envoy.transport_sockets.tls",

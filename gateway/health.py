@@ -22,7 +22,7 @@ CACHE_SECONDS = 1.0
 CHECK_SECONDS = 1.0
 # A part of the system, and the roles that report it as a health service of that name.
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "postgres": ("auth", "orgs", "webhooks", "review"),
+    "postgres": ("auth", "orgs", "llm_gateway", "webhooks", "review"),
     "mongodb": ("review",),
     "broker": ("webhooks_worker", "review_worker"),  # a serving role neither sends nor takes
     "llm": ("llm_gateway",),

@@ -43,7 +43,13 @@ RUN_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
 )
-LEASES_LOST = Counter("lintel_review_leases_lost_total", "Runs whose lease a worker lost", registry=REGISTRY)
+LEASES_LOST = Counter(
+    "lintel_review_leases_lost_total", "Runs that a worker gave up as it could not hold the lease", registry=REGISTRY
+)
+RESCUES = Counter("lintel_review_rescues_total", "Runs put back as their lease had expired", registry=REGISTRY)
+RETRIES = Counter(
+    "lintel_retries_total", "What is tried again, by class of failure", ["subject", "failure"], registry=REGISTRY
+)
 PUBLICATIONS = Counter("lintel_publications_total", "Calls of Publish by outcome", ["outcome"], registry=REGISTRY)
 DUPLICATES_REMOVED = Counter(
     "lintel_publication_duplicates_removed_total", "Own duplicates removed from a host", registry=REGISTRY

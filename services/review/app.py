@@ -12,7 +12,6 @@ from lintel.review.v1.local_review_service_pb2_grpc import add_LocalReviewServic
 from services.kit.app import Mesh, serving
 from services.kit.artefacts.artefacts import Artefacts
 from services.kit.artefacts.postgres import PostgresChunks
-from services.kit.bus.wire import PULL_REQUEST_CHANGED
 from services.kit.config import load
 from services.kit.postgres import inbox
 from services.kit.postgres.idempotency import IdempotencyKeys
@@ -92,7 +91,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))
         pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
         worker = Worker(runs, pipeline.carry, settings.concurrency)
-        mesh.bus.subscribe(PULL_REQUEST_CHANGED, inbox.acceptor(database, "review"))
+        await stack.enter_async_context(mesh.bus.subscription("review", inbox.acceptor(database, "review")))
         envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)
         claims = Loop("claim", worker.claim_next, idle=_POLL_SECONDS)
         worker.when_free(claims.wake)
@@ -105,7 +104,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
         listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
         health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
-        await stack.enter_async_context(serving([health], database))
+        await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
         stack.push_async_callback(worker.drain, _DRAIN_SECONDS)
         await stack.enter_async_context(running([listen, envelopes, claims, rescues, sweeps], grace=2))
         # Runs go on or back while the other roles of the process drain, not after them: ten seconds are all there is.

@@ -28,6 +28,13 @@ OUTBOX_RESENT = Counter(
     "lintel_outbox_resent_total", "Envelopes that the receiver did not have and were sent again", registry=REGISTRY
 )
 OUTBOX_OLDEST = Gauge("lintel_outbox_oldest_seconds", "Age of the oldest envelope not sent", registry=REGISTRY)
+BUS_WAITING = Gauge("lintel_bus_messages", "Messages that wait in a queue of the broker", ["queue"], registry=REGISTRY)
+BUS_UNREADABLE = Counter(
+    "lintel_bus_unreadable_total",
+    "Messages that a consumer could not read, dead-lettered",
+    ["consumer"],
+    registry=REGISTRY,
+)
 INBOX_HANDLED = Counter("lintel_inbox_handled_total", "Envelopes by outcome", ["outcome"], registry=REGISTRY)
 RUNS = Counter("lintel_review_runs_total", "Runs by final state", ["state"], registry=REGISTRY)
 RUN_SECONDS = Histogram(

@@ -13,7 +13,7 @@ from services.kit.config import load
 from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.outbox import Relay
 from services.kit.postgres.pool import Database
-from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
@@ -51,7 +51,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             mesh.public("webhooks"),
             [Registered(add_DeliveryServiceServicer_to_server, DeliveryServer(Deliveries(database)), DELIVERIES)],
             policy.PUBLIC,
-            authenticator=api_key_authenticator(mesh, "webhooks", stack),
+            authenticator=authenticator(mesh, "webhooks", stack),
             with_reflection=mesh.has_reflection,
             repeatable=Repeatable(IdempotencyKeys(database, "webhooks"), {}),
         )
@@ -82,7 +82,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         close = Loop("close outbox", relay.close_received, idle=settings.outbox_ask_seconds)
         listen = database.listen({store.CHANNEL: handle.wake, "webhooks_outbox": send.wake})
         health = RpcServer("webhooks_worker", mesh.internal("webhooks_worker"), [], {}, with_reflection=False)
-        await stack.enter_async_context(serving([health], database))
+        await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
         await stack.enter_async_context(running([listen, handle, send, close], grace=5))
         yield
 

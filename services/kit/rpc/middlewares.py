@@ -4,7 +4,7 @@ authenticate, authorize, validate, error boundary. A refused call is thus counte
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -16,8 +16,9 @@ from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 
 from services.kit.errors import AppError, Reason, Violation
+from services.kit.rpc import tls
 from services.kit.rpc.chain import Call, Middleware, Next
-from services.kit.rpc.context import Principal, deadline, principal, request_id, set_principal
+from services.kit.rpc.context import Principal, client_address, deadline, principal, request_id, set_principal
 from services.kit.rpc.requests import nul_violations
 from services.kit.rpc.status import code
 from services.kit.telemetry import log as logs
@@ -26,6 +27,7 @@ from services.kit.telemetry import trace as traces
 
 CALLER = "x-lintel-caller"
 REQUEST_ID = "x-request-id"
+CLIENT_ADDRESS = "x-lintel-client-address"  # set by the edge, which removes what comes from outside under x-lintel-
 USEFUL_TIME = 0.1  # seconds; with less left a call is refused at once, as its answer would come too late
 SHAVED_TIME = 0.02  # seconds kept back to report which inner call was slow (boulder's figure)
 MAX_VIOLATIONS = 20  # they travel as metadata, of which gRPC takes 8 KiB
@@ -73,10 +75,14 @@ async def access_log(call: Call, proceed: Next) -> None:
 
 
 async def identify(call: Call, proceed: Next) -> None:
-    """Take the caller's request id if it is sane, else make one; it stands in every log line below."""
+    """Take the caller's request id if it is sane, else make one; it stands in every log line below.
+
+    The outside caller's address is what the edge says: nobody else opens a public listener.
+    """
     given = call.metadata.get(REQUEST_ID, "")
     identifier = given if _SANE_ID.match(given) else uuid4().hex
     request_id.set(identifier)
+    client_address.set("" if call.rule.is_internal else call.metadata.get(CLIENT_ADDRESS, ""))
     with structlog.contextvars.bound_contextvars(request_id=identifier):
         await proceed()
 
@@ -144,13 +150,33 @@ async def authorize(call: Call, proceed: Next) -> None:
     await proceed()
 
 
-async def authorize_caller(call: Call, proceed: Next) -> None:
-    """On the internal listener: let in the roles of the mesh that the policy table names."""
-    caller = call.metadata.get(CALLER, "")
-    call.log["caller"] = caller
-    if caller not in call.rule.callers:
-        raise AppError(Reason.PERMISSION_DENIED, caller=caller)
-    await proceed()
+def authorize_caller(*, by_certificate: bool) -> Middleware:
+    """On the internal listener: let in the roles of the mesh that the policy table names.
+
+    In a private directory a caller is believed its name; over a network its certificate must carry it.
+    """
+
+    async def middleware(call: Call, proceed: Next) -> None:
+        caller = call.metadata.get(CALLER, "")
+        call.log["caller"] = caller
+        if caller not in call.rule.callers:
+            raise AppError(Reason.PERMISSION_DENIED, caller=caller)
+        if by_certificate and not tls.is_named(call.context, [caller]):
+            raise AppError(Reason.PERMISSION_DENIED, "The certificate is not that of this caller.", caller=caller)
+        await proceed()
+
+    return middleware
+
+
+def only_from(roles: Sequence[str]) -> Middleware:
+    """On a public listener over a network: let in whose certificate names one of these roles."""
+
+    async def middleware(call: Call, proceed: Next) -> None:
+        if not tls.is_named(call.context, roles):
+            raise AppError(Reason.PERMISSION_DENIED, "Public services are reached through the edge.")
+        await proceed()
+
+    return middleware
 
 
 async def validate(call: Call, proceed: Next) -> None:

@@ -218,9 +218,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=0.1, help="how long the model takes over an answer")
     given = parser.parse_args(argv)
     end: Any = (
-        GitHubEnd(given.repository, given.secret)
-        if given.which == "github"
-        else ModelEnd(given.secret, given.seconds)
+        GitHubEnd(given.repository, given.secret) if given.which == "github" else ModelEnd(given.secret, given.seconds)
     )
     asyncio.run(_run(end, given.control))
     return 0

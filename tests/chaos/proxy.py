@@ -16,7 +16,7 @@ _HEAD = 5
 
 
 class Proxy:
-    """Carries connections from `listen` to `upstream` while it runs; `watch` makes what reads along with one of them."""
+    """Carries connections from `listen` to `upstream` while it runs; `watch` makes what reads along with each."""
 
     def __init__(self, listen: Address, upstream: Address, watch: "Callable[[Proxy], Tap] | None" = None) -> None:
         self.listen = listen
@@ -91,7 +91,7 @@ class _Link:
         self._proxy = proxy
         self._client = reader, writer
         self._writers = [writer]
-        self._pumps: asyncio.Future[list[None]] | None = None
+        self._pumps: asyncio.Future[tuple[None, None]] | None = None
 
     def cut(self) -> None:
         for writer in self._writers:
@@ -112,10 +112,9 @@ class _Link:
             reader, writer = self._client
             to_server = self.tap.from_client if self.tap else None
             to_client = self.tap.from_server if self.tap else None
-            self._pumps = asyncio.gather(
-                self._pump(reader, up_writer, to_server), self._pump(up_reader, writer, to_client)
-            )
-            await self._pumps
+            pumps = asyncio.gather(self._pump(reader, up_writer, to_server), self._pump(up_reader, writer, to_client))
+            self._pumps = pumps
+            await pumps
         except (OSError, asyncio.CancelledError, EOFError):
             pass
         finally:

@@ -64,6 +64,8 @@ _TABLES = {
     "runs": "SELECT r.id, r.state, r.state_reason, r.head_sha, r.errors, r.crashes, r.waits, p.number, p.host "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id",
     "publications": "SELECT run_id, number, head_sha, state FROM webhooks.publications",
+    "completions": "SELECT run_id, step, input_sha256, begun, is_done::int AS recorded FROM review.checkpoints "
+    "WHERE step LIKE 'model/%'",
     "effects": "SELECT run_id, kind, state, host_id, attempts FROM webhooks.effects",
 }
 
@@ -194,10 +196,15 @@ def _host_strictness(world: World) -> Iterator[Violation]:
 
 
 def _completions(world: World) -> Iterator[Violation]:
-    """No completion is bought again but by a crash that hit it; another run of the same head asks for itself."""
-    again = bought_again(world)
+    """No recorded completion is bought again, and no more are in doubt than crashes hit one."""
+    again, doubtful = bought_again(world), in_doubt(world)
     if again > world.hits:
         yield Violation("completion", f"{again} were bought again, and {world.hits} crashes hit one")
+    if doubtful > world.hits:
+        yield Violation("completion", f"{doubtful} are in doubt, and {world.hits} crashes hit one")
+    begun = sum(row["begun"] for row in world.tables["completions"])
+    if len(world.model["calls"]) > begun:
+        yield Violation("completion", f"the model was asked {len(world.model['calls'])} times, and {begun} are noted")
 
 
 CHECKS = (_deliveries, _events, _runs, _reviews, _host_strictness, _completions)
@@ -209,6 +216,11 @@ def bought_again(world: World) -> int:
     bought = Counter(call["what"] for call in world.model["calls"])
     about = {call["what"]: (call["number"], world.heads[call["number"]][call["push"]]) for call in world.model["calls"]}
     return sum(max(count - max(runs[about[what]], 1), 0) for what, count in bought.items())
+
+
+def in_doubt(world: World) -> int:
+    """How many completions were begun and never recorded, as the system itself counts them."""
+    return sum(row["begun"] - row["recorded"] for row in world.tables["completions"])
 
 
 def drafts_left(world: World) -> int:
@@ -227,6 +239,7 @@ def totals(world: World) -> dict[str, int]:
         "crashes": sum(row["crashes"] for row in runs),
         "waits": sum(row["waits"] for row in runs),
         "completions": len(world.model["calls"]),
+        "completions in doubt": in_doubt(world),
         "completions bought again": bought_again(world),
         "drafts left": drafts_left(world),
         "reviews visible": sum(r["state"] != "PENDING" for p in world.host["pulls"].values() for r in p["reviews"]),

@@ -24,7 +24,7 @@ _HURRY = (
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float, what: str) -> None:
     """Wait until a condition holds; raises AssertionError with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
-    while not await condition():  # noqa: ASYNC110 - what is asked is in another process
+    while not await condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         await asyncio.sleep(0.1)
 
@@ -55,8 +55,19 @@ class Casualties:
 
     async def of(self, pid: int) -> list[object]:
         """Answer the runs that a worker process has."""
-        rows = await self._world.query("SELECT id FROM review.runs WHERE state = 'RUNNING' AND worker LIKE $1", f"%:{pid}")
+        rows = await self._world.query(
+            "SELECT id FROM review.runs WHERE state = 'RUNNING' AND worker LIKE $1", f"%:{pid}"
+        )
         return [row["id"] for row in rows]
+
+    async def doubtful(self, pid: int | None = None) -> int:
+        """How many model calls are begun and not recorded, by the runs of a worker process or of all."""
+        rows = await self._world.query(
+            "SELECT FROM review.checkpoints c JOIN review.runs r ON r.id = c.run_id "
+            "WHERE NOT c.is_done AND r.state = 'RUNNING' AND ($1::text IS NULL OR r.worker LIKE '%:' || $1)",
+            None if pid is None else str(pid),
+        )
+        return len(rows)
 
     async def count(self, pid: int) -> int:
         """Note that a worker process was hit; answers how many runs it had."""

@@ -76,7 +76,7 @@ class Stage:
         except TimeoutError:
             raise AssertionError(f"nobody came to {point.name!r}") from None
         (victim,) = victims
-        self.hits += await self.world.model("open_requests")
+        self.hits += await self.casualties.doubtful(self.world.roles[victim].pid)
         if point.hold:
             await self.world.github("heal")
         await self.casualties.count(self.world.roles[victim].pid)

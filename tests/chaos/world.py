@@ -201,9 +201,7 @@ def kill_postgres(world: World) -> None:
             continue
 
 
-async def _emulator(
-    stack: AsyncExitStack, directory: Path, which: str, secret: str, *more: str
-) -> tuple[Remote, str]:
+async def _emulator(stack: AsyncExitStack, directory: Path, which: str, secret: str, *more: str) -> tuple[Remote, str]:
     control = directory / f"{which}.sock"
     argv = [sys.executable, "-m", "tests.chaos.outside", which, "--control", str(control), "--secret", secret, *more]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(ROOT)}

@@ -137,7 +137,7 @@ class Opened:
     async def _repaired(self, request: Request) -> Answer:
         """Ask, and once more where the answer can't be used and the caller wants it checked."""
         answer, problem = await self._once(request, (), is_last=not request.checked)
-        if problem is None:
+        if problem is None or not request.checked:
             return answer
         turns = (Turn("assistant", answer.text), Turn("user", _REPAIR.format(problem=problem)))
         try:
@@ -202,7 +202,7 @@ class Opened:
         except json_text.UnusableError as error:
             problem, is_plain = str(error), False
         if (problem or not is_plain) and rung is Rung.JSON_SCHEMA:
-            self._remember(ask.shape.lower(self._kind.rungs), "the server takes a schema and does not hold to it")
+            self._remember(ask.shape.missed(self._kind.rungs), "the server takes a schema and does not hold to it")
         if problem and is_last and request.checked:
             raise ProviderError(Fault.SCHEMA_MISMATCH, usage=usage)
         return answer, problem

@@ -49,7 +49,8 @@ class Connection:
 class Shape:
     """How a request is put to one model of one server: what the server has said it does not know is left out.
 
-    `limit` is the name of the output limit where a wire has two; `swapped` says that the other one was tried.
+    `limit` is the name of the output limit where a wire has two; `swapped` says that the other one was tried. `misses`
+    counts the answers that did not hold to the schema that was sent.
     """
 
     rung: Rung
@@ -58,6 +59,7 @@ class Shape:
     stream_usage: bool = True
     limit: str = "max_tokens"
     swapped: bool = False
+    misses: int = 0
 
     def without(self, param: str | None, words: str, rungs: tuple[Rung, ...]) -> "Shape | None":
         """Answer what is left when a 400 names `param`, or speaks of it in its words; None where it means nothing."""
@@ -75,10 +77,14 @@ class Shape:
             return self.lower(rungs)
         return None
 
+    def missed(self, rungs: tuple[Rung, ...]) -> "Shape | None":
+        """Answer what follows from an answer that did not hold to its schema: at the second, the next rung."""
+        return replace(self, misses=1) if not self.misses else self.lower(rungs)
+
     def lower(self, rungs: tuple[Rung, ...]) -> "Shape | None":
         """Answer the next rung of the ladder, None on the last."""
         left = rungs[rungs.index(self.rung) + 1 :] if self.rung in rungs else ()
-        return replace(self, rung=left[0]) if left else None
+        return replace(self, rung=left[0], misses=0) if left else None
 
 
 _EFFORT_WORDS = ("reasoning", "thinking", "effort")

@@ -216,7 +216,7 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
 
     table: list[tuple[str, Callable[[Any, Any], None], Any, Any]] = [
         ("auth", keys_grpc.add_ApiKeyServiceServicer_to_server, _Keys(script), keys),
-        ("orgs", orgs_grpc.add_OrganizationServiceServicer_to_server, _Orgs(script), orgs),
+        ("orgs", orgs_grpc.add_OrganizationServiceServicer_to_server, _Orgs(script), orgs),  # type: ignore[abstract]
         ("llm_gateway", models_grpc.add_ModelServiceServicer_to_server, _Models(script), models),
         ("webhooks", deliveries_grpc.add_DeliveryServiceServicer_to_server, _Deliveries(script), deliveries),
         ("review", reviews_grpc.add_CodeReviewServiceServicer_to_server, _Reviews(script), reviews),

@@ -65,7 +65,8 @@ async def claim(connection: Connection, limit: int, patience: timedelta) -> Sequ
         await connection.fetch(
             "UPDATE orgs.events SET forward_attempts = forward_attempts + 1, available_at = clock_timestamp() + $2 "
             "WHERE (organization_id, id) IN (SELECT organization_id, id FROM orgs.events "
-            "WHERE forward_state = 'WAITING' AND available_at <= clock_timestamp() ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING *",
+            "WHERE forward_state = 'WAITING' AND available_at <= clock_timestamp() "
+            "ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING *",
             limit,
             patience,
         )

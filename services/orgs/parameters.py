@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from services.kit import paging
 from services.kit.errors import AppError, Reason, Violation
 from services.kit.ids import new_id
 from services.kit.postgres import audit
@@ -47,10 +48,13 @@ class Parameters:
             raise AppError(Reason.NOT_FOUND, f"This parameter is not set. There are: {', '.join(KEYS)}.")
         return found
 
-    async def list(self, organization_id: UUID) -> Sequence[Parameter]:
-        """Answer every parameter that is set, by key."""
+    async def page(self, organization_id: UUID, page_size: int, page_token: str) -> tuple[Sequence[Parameter], str]:
+        """Answer a page of what is set, by key, and the token of the next. Raises AppError(PAGE_TOKEN_INVALID)."""
+        size, query = paging.size(page_size), f"orgs.parameters/{organization_id}"
+        after = paging.decode(page_token, query)["key"] if page_token else ""
         async with self._database.tenant(organization_id) as connection:
-            return await store.all_of(connection, organization_id)
+            found = await store.page(connection, organization_id, after, size + 1)
+        return found[:size], paging.encode({"key": found[size - 1].key}, query) if len(found) > size else ""
 
     async def set(self, organization_id: UUID, key: str, value: Value, etag: str) -> Parameter:
         """Put a value in place of what is stored and answer it. Raises AppError: INVALID_REQUEST, ETAG_MISMATCH."""

@@ -7,7 +7,7 @@ from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
 from services.kit.timestamps import moment
 from services.orgs.analytics import Analytics
-from services.orgs.servers.messages import visible
+from services.orgs.messages import visible
 from services.orgs.structs import plain
 
 _GROUPS = {pb.METRICS_GROUP_DAY: "day", pb.METRICS_GROUP_USER: "user"}

@@ -10,8 +10,8 @@ from services.kit.postgres.pool import Row
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
 from services.kit.timestamps import timestamp
+from services.orgs.messages import organization_to_proto, team_to_proto, visible
 from services.orgs.organizations import Organizations
-from services.orgs.servers.messages import organization_to_proto, team_to_proto, visible
 from services.orgs.teams import Teams
 
 

@@ -22,9 +22,8 @@ class ParameterServer(ParameterServiceServicer):
 
     async def ListParameters(self, request: pb.ListParametersRequest, context: RpcContext) -> pb.ListParametersResponse:  # noqa: N802
         """List the parameters that are set."""
-        return pb.ListParametersResponse(
-            parameters=map(_message, await self._parameters.list(principal().organization_id))
-        )
+        found, token = await self._parameters.page(principal().organization_id, request.page_size, request.page_token)
+        return pb.ListParametersResponse(parameters=map(_message, found), next_page_token=token)
 
     async def GetParameter(  # noqa: N802
         self, request: pb.ParameterServiceGetParameterRequest, context: RpcContext

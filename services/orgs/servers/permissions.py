@@ -9,8 +9,8 @@ from services.kit.errors import AppError, Reason, Violation
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
 from services.orgs.domain import Action, Permission, Resource, Role
+from services.orgs.messages import role_to_proto
 from services.orgs.permissions import Assignments, allows, permissions_of
-from services.orgs.servers.messages import role_to_proto
 
 
 class PermissionServer(PermissionServiceServicer):

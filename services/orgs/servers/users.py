@@ -13,7 +13,7 @@ from services.kit.rpc.context import principal
 from services.orgs.domain import Role
 from services.orgs.invitations import Invitations
 from services.orgs.members import Members
-from services.orgs.servers.messages import (
+from services.orgs.messages import (
     invitation_to_proto,
     role_from_proto,
     role_to_proto,

@@ -30,13 +30,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lintel.common.v1 import options_pb2 as lintel_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lintel/orgs/v1/parameter_service.proto\x12\x0elintel.orgs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1elintel/common/v1/options.proto\"\x86\x01\n\tParameter\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x0c\x63onfig_value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15ListParametersRequest\"`\n\x16ListParametersResponse\x12-\n\nparameters\x18\x01 \x03(\x0b\x32\x19.lintel.orgs.v1.Parameter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n#ParameterServiceGetParameterRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"{\n\x13SetParameterRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x0c\x63onfig_value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"G\n\x16\x44\x65leteParameterRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@2\xa5\x04\n\x10ParameterService\x12\x81\x01\n\x0eListParameters\x12%.lintel.orgs.v1.ListParametersRequest\x1a&.lintel.orgs.v1.ListParametersResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/organization/parameters\x12\x86\x01\n\x0cGetParameter\x12\x33.lintel.orgs.v1.ParameterServiceGetParameterRequest\x1a\x19.lintel.orgs.v1.Parameter\"&\x82\xd3\xe4\x93\x02 \x12\x1e/organization/parameters/{key}\x12\x80\x01\n\x0cSetParameter\x12#.lintel.orgs.v1.SetParameterRequest\x1a\x19.lintel.orgs.v1.Parameter\"0\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02#\"\x1e/organization/parameters/{key}:\x01*\x12\x80\x01\n\x0f\x44\x65leteParameter\x12&.lintel.orgs.v1.DeleteParameterRequest\x1a\x16.google.protobuf.Empty\"-\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02 *\x1e/organization/parameters/{key}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lintel/orgs/v1/parameter_service.proto\x12\x0elintel.orgs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1elintel/common/v1/options.proto\"\x86\x01\n\tParameter\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x0c\x63onfig_value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\x15ListParametersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"`\n\x16ListParametersResponse\x12-\n\nparameters\x18\x01 \x03(\x0b\x32\x19.lintel.orgs.v1.Parameter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"=\n#ParameterServiceGetParameterRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"{\n\x13SetParameterRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x0c\x63onfig_value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\"G\n\x16\x44\x65leteParameterRequest\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@2\xa5\x04\n\x10ParameterService\x12\x81\x01\n\x0eListParameters\x12%.lintel.orgs.v1.ListParametersRequest\x1a&.lintel.orgs.v1.ListParametersResponse\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/organization/parameters\x12\x86\x01\n\x0cGetParameter\x12\x33.lintel.orgs.v1.ParameterServiceGetParameterRequest\x1a\x19.lintel.orgs.v1.Parameter\"&\x82\xd3\xe4\x93\x02 \x12\x1e/organization/parameters/{key}\x12\x80\x01\n\x0cSetParameter\x12#.lintel.orgs.v1.SetParameterRequest\x1a\x19.lintel.orgs.v1.Parameter\"0\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02#\"\x1e/organization/parameters/{key}:\x01*\x12\x80\x01\n\x0f\x44\x65leteParameter\x12&.lintel.orgs.v1.DeleteParameterRequest\x1a\x16.google.protobuf.Empty\"-\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02 *\x1e/organization/parameters/{key}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lintel.orgs.v1.parameter_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTPARAMETERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPARAMETERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_PARAMETERSERVICEGETPARAMETERREQUEST'].fields_by_name['key']._loaded_options = None
   _globals['_PARAMETERSERVICEGETPARAMETERREQUEST'].fields_by_name['key']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_SETPARAMETERREQUEST'].fields_by_name['key']._loaded_options = None
@@ -60,15 +62,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PARAMETER']._serialized_start=242
   _globals['_PARAMETER']._serialized_end=376
   _globals['_LISTPARAMETERSREQUEST']._serialized_start=378
-  _globals['_LISTPARAMETERSREQUEST']._serialized_end=401
-  _globals['_LISTPARAMETERSRESPONSE']._serialized_start=403
-  _globals['_LISTPARAMETERSRESPONSE']._serialized_end=499
-  _globals['_PARAMETERSERVICEGETPARAMETERREQUEST']._serialized_start=501
-  _globals['_PARAMETERSERVICEGETPARAMETERREQUEST']._serialized_end=562
-  _globals['_SETPARAMETERREQUEST']._serialized_start=564
-  _globals['_SETPARAMETERREQUEST']._serialized_end=687
-  _globals['_DELETEPARAMETERREQUEST']._serialized_start=689
-  _globals['_DELETEPARAMETERREQUEST']._serialized_end=760
-  _globals['_PARAMETERSERVICE']._serialized_start=763
-  _globals['_PARAMETERSERVICE']._serialized_end=1312
+  _globals['_LISTPARAMETERSREQUEST']._serialized_end=449
+  _globals['_LISTPARAMETERSRESPONSE']._serialized_start=451
+  _globals['_LISTPARAMETERSRESPONSE']._serialized_end=547
+  _globals['_PARAMETERSERVICEGETPARAMETERREQUEST']._serialized_start=549
+  _globals['_PARAMETERSERVICEGETPARAMETERREQUEST']._serialized_end=610
+  _globals['_SETPARAMETERREQUEST']._serialized_start=612
+  _globals['_SETPARAMETERREQUEST']._serialized_end=735
+  _globals['_DELETEPARAMETERREQUEST']._serialized_start=737
+  _globals['_DELETEPARAMETERREQUEST']._serialized_end=808
+  _globals['_PARAMETERSERVICE']._serialized_start=811
+  _globals['_PARAMETERSERVICE']._serialized_end=1360
 # @@protoc_insertion_point(module_scope)

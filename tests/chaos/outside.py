@@ -46,8 +46,8 @@ class GitHubEnd:
         with contextlib.suppress(AssertionError):  # told by `record`
             await self._emulator.stop()
 
-    async def open_pull(self, head: str, base: str) -> int:
-        return (await self._emulator.open_pull(head=head, base=base)).number
+    async def open_pull(self, head: str, base: str, number: int | None = None) -> int:
+        return (await self._emulator.open_pull(head=head, base=base, number=number)).number
 
     async def push(self, number: int, head: str) -> None:
         await self._emulator.set_head(number, head)

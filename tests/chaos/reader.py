@@ -54,6 +54,7 @@ class World:
     model: Mapping[str, Any]
     hits: int
     heads: Mapping[int, Sequence[str]]  # of each pull request, in the order of its pushes
+    uploads: Sequence[str] = ()  # ids of reviews that were accepted and are nowhere on the host
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -77,9 +78,10 @@ async def read(
     model: Mapping[str, Any],
     hits: int,
     heads: Mapping[int, Sequence[str]],
+    uploads: Sequence[str] = (),
 ) -> tuple[list[Violation], World]:
     """Read everything and answer what is wrong, with what was read."""
-    world = World(sent, host, model, hits, heads)
+    world = World(sent, host, model, hits, heads, uploads)
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -118,6 +120,9 @@ def _events(world: World) -> Iterator[Violation]:
     told: Counter[tuple[int, str]] = Counter()
     for row in world.tables["deliveries"]:
         if row["state"] == "PROCESSED":
+            if world.sent[row["host_delivery_id"]].hostile:
+                yield Violation("event", f"{world.sent[row['host_delivery_id']].hostile!r} was taken for an event")
+                continue
             body = json.loads(row["body"])
             told[body["number"], body["pull_request"]["head"]["sha"]] += 1
     arrived: Counter[tuple[int, str]] = Counter()
@@ -141,6 +146,17 @@ def _runs(world: World) -> Iterator[Violation]:
             yield Violation("run stuck", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
         if row["state"] == "FAILED":
             yield Violation("run failed", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
+
+
+def _uploads(world: World) -> Iterator[Violation]:
+    """Every accepted upload is reviewed, once."""
+    states = {str(row["id"]): (row["state"], row["state_reason"]) for row in world.tables["runs"]}
+    for upload in world.uploads:
+        state, reason = states.get(upload, ("not there", ""))
+        if state != "COMPLETED":
+            yield Violation("upload", f"{upload} is {state}: {reason}")
+    if len(set(world.uploads)) != len(world.uploads):
+        yield Violation("upload", "one answered two")
 
 
 def _reviews(world: World) -> Iterator[Violation]:
@@ -207,7 +223,7 @@ def _completions(world: World) -> Iterator[Violation]:
         yield Violation("completion", f"the model was asked {len(world.model['calls'])} times, and {begun} are noted")
 
 
-CHECKS = (_deliveries, _events, _runs, _reviews, _host_strictness, _completions)
+CHECKS = (_deliveries, _events, _runs, _uploads, _reviews, _host_strictness, _completions)
 
 
 def bought_again(world: World) -> int:

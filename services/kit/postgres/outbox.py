@@ -12,6 +12,8 @@ from services.kit.telemetry import log, metrics
 BATCH = 100
 ASK_BATCH = 1000
 _MAX_DELAY = timedelta(seconds=60)
+_MAX_AWAY = timedelta(seconds=5)  # while the bus takes nothing at all, so that all goes on soon after it is back
+ASK_AFTER = timedelta(seconds=5)  # what was sent less long ago may be on its way
 _logger = log.get("outbox")
 
 FindMissing = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]  # which envelopes the receiver does not have
@@ -52,10 +54,12 @@ class Relay:
                 return False
             envelopes = [Envelope(r["id"], r["organization_id"], r["topic"], r["envelope"]) for r in rows]
             confirmed: list[UUID] = []
+            longest = _MAX_DELAY
             try:
                 answered = set(await self._bus.publish(envelopes))
                 confirmed = [e.id for e in envelopes if e.id in answered]  # a bus may answer what it was not asked
             except AppError as error:
+                longest = _MAX_AWAY
                 _logger.warning("bus refused", topic=envelopes[0].topic, message=error.message)
             await connection.execute(
                 f"UPDATE {self._schema}.outbox SET sent_time = clock_timestamp() WHERE id = ANY($1)",
@@ -66,7 +70,7 @@ class Relay:
                 f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, available_at = clock_timestamp() "
                 "+ least(interval '1 second' * power(2, least(attempts, 10)), $2) WHERE id = ANY($1)",
                 late,
-                _MAX_DELAY,
+                longest,
             )
             metrics.OUTBOX_SENT.inc(len(confirmed))
             return len(rows) == BATCH and not late
@@ -75,9 +79,10 @@ class Relay:
         """Ask the receiver about envelopes sent a while ago: delete what it has, send the rest again."""
         async with self._database.queue() as connection:
             rows = await connection.fetch(
-                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - interval '5 seconds' "
+                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - $2::interval "
                 "ORDER BY sent_time LIMIT $1 FOR UPDATE SKIP LOCKED",
                 ASK_BATCH,
+                ASK_AFTER,
             )
             ids = [row["id"] for row in rows]
             if not ids:

@@ -10,7 +10,7 @@ from gateway.openapi.comments import comments
 from gateway.openapi.errors import error_responses, problem_responses
 from gateway.openapi.fixed import OPEN, fixed_paths, problem_schema
 from gateway.openapi.schemas import Schema, Schemas
-from gateway.transcode.request import is_query_field
+from gateway.transcode.request import STREAM_SECONDS, is_query_field
 from gateway.transcode.rules import Rule
 
 _DESCRIPTION = (
@@ -32,7 +32,7 @@ _HEADERS = {
         "in": "header",
         "required": False,
         "description": "Seconds after which the answer is of no use any more; it can only shorten the time.",
-        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 99999},
+        "schema": {"type": "number", "minimum": 0.001, "maximum": STREAM_SECONDS},
     },
 }
 

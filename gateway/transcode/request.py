@@ -21,7 +21,7 @@ BODY_SECONDS = 10.0
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _CREDENTIAL = re.compile(r"^[\x20-\x7e]{1,8192}$")
 _ADDRESS = re.compile(r"^[0-9a-fA-F.:]{2,45}$")
-_SECONDS = re.compile(r"^[0-9]{1,5}(\.[0-9]{1,6})?$")
+_SECONDS = re.compile(r"^[0-9]{1,5}(\.[0-9]{1,20})?$")
 
 Metadata = tuple[tuple[str, str], ...]
 

@@ -16,7 +16,7 @@ from services.kit.ids import new_id
 
 
 class Accounts:
-    """Users' accounts. A step that fails half-way is finished by trying again: the user keeps the id they were given."""
+    """Users' accounts. What fails half-way is finished by trying again: the user keeps the id they were given."""
 
     def __init__(
         self,

@@ -73,7 +73,9 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             policy.INTERNAL,
             with_reflection=mesh.has_reflection,
         )
-        await stack.enter_async_context(running([Loop("auth.sweep", parts.sessions.sweep, idle=_SWEEP_SECONDS)], grace=2))
+        await stack.enter_async_context(
+            running([Loop("auth.sweep", parts.sessions.sweep, idle=_SWEEP_SECONDS)], grace=2)
+        )
         await stack.enter_async_context(serving([internal, public], database))
         yield
 
@@ -90,9 +92,7 @@ def _build(settings: AuthSettings, database: Database, directory: Directory, sta
     stack.push_async_callback(resets.drain)
     return Parts(
         api_keys=ApiKeys(ApiKeyStore(database), directory=directory),
-        accounts=Accounts(
-            users, directory, passwords, sessions, throttle, utc_now, is_open=settings.open_registration
-        ),
+        accounts=Accounts(users, directory, passwords, sessions, throttle, utc_now, is_open=settings.open_registration),
         sessions=sessions,
         resets=resets,
         signer=signer,

@@ -43,7 +43,9 @@ class Directory:
         found = await _asked(lambda: self._stub.GetDefaultOrganization(request, timeout=SECONDS))
         return UUID(found.organization_id)
 
-    async def create_owner(self, user_id: UUID, email: str, name: str, organization_name: str, *, is_open: bool) -> UUID:
+    async def create_owner(
+        self, user_id: UUID, email: str, name: str, organization_name: str, *, is_open: bool
+    ) -> UUID:
         """Make a user the owner of an organisation and answer it. Raises REGISTRATION_CLOSED or EMAIL_TAKEN."""
         request = pb.CreateOrganizationWithOwnerRequest(
             user_id=str(user_id), email=email, name=name, organization_name=organization_name, is_open=is_open
@@ -75,7 +77,9 @@ class Directory:
         made = await _asked(lambda: self._stub.AcceptInvitation(request, timeout=SECONDS))
         return Invitation(UUID(made.organization_id), made.email, _word(made.role))
 
-    async def join_by_sso(self, organization_id: UUID, user_id: UUID, email: str, name: str, role: str | None) -> Member:
+    async def join_by_sso(
+        self, organization_id: UUID, user_id: UUID, email: str, name: str, role: str | None
+    ) -> Member:
         """Make a user a member or bring them up to date; no role means: leave it. Raises EMAIL_TAKEN."""
         request = pb.JoinBySsoRequest(
             organization_id=str(organization_id), user_id=str(user_id), email=email, name=name, role=_number(role)

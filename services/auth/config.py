@@ -65,5 +65,7 @@ class AuthSettings(DatabaseSettings, CryptoSettings, SigningSettings):
     """Configuration of the service; no other one has the signing secret."""
 
     open_registration: bool = Field(False, alias="LINTEL_OPEN_REGISTRATION")
-    public_url: str = Field("http://127.0.0.1:3001", alias="LINTEL_PUBLIC_URL", pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")
+    public_url: str = Field(
+        "http://127.0.0.1:3001", alias="LINTEL_PUBLIC_URL", pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
+    )
     smtp_url: Annotated[SecretStr, AfterValidator(_check_smtp)] | None = Field(None, alias="LINTEL_SMTP_URL")

@@ -32,7 +32,7 @@ class SmtpServer:
 
 
 def check_smtp_url(url: str) -> SmtpServer:
-    """Answer what a URL means. Raises ValueError that says what is wrong, without showing the URL, which has a password."""
+    """Answer what a URL means. Raises ValueError that says what is wrong and does not show the URL's password."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -22,8 +22,8 @@ WAITING = 32  # more would wait longer than a caller does
 class Passwords:
     """Argon2id (RFC 9106) with 19 MiB of memory, two passes and one lane.
 
-    The parameters are the first ones of OWASP's Password Storage Cheat Sheet. A hash made with others still verifies, and
-    is made anew at the next login.
+    The parameters are the first ones of OWASP's Password Storage Cheat Sheet. A hash made with others still verifies,
+    and is made anew at the next login.
     """
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:

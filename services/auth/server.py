@@ -113,9 +113,7 @@ class _AuthService(auth_grpc.AuthServiceServicer):
         self, request: auth_pb2.AcceptInvitationRequest, context: RpcContext
     ) -> auth_pb2.Tokens:
         return _tokens(
-            await self._accounts.accept_invitation(
-                request.token, request.password, request.name, client_address.get()
-            )
+            await self._accounts.accept_invitation(request.token, request.password, request.name, client_address.get())
         )
 
 

@@ -41,7 +41,7 @@ class SessionStore:
         """Store a session with its first refresh token."""
         async with self._database.tenant(session.organization_id) as connection:
             await connection.execute(
-                f"INSERT INTO auth.sessions ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6)",
+                f"INSERT INTO auth.sessions ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6)",  # noqa: S608
                 session.id,
                 session.organization_id,
                 session.user_id,
@@ -55,7 +55,7 @@ class SessionStore:
         """Answer a session that has not ended."""
         async with self._database.queue() as connection:
             row = await connection.fetchrow(
-                f"SELECT {_COLUMNS} FROM auth.sessions WHERE session_id = $1 AND end_time IS NULL AND expire_time > $2",
+                f"SELECT {_COLUMNS} FROM auth.sessions WHERE session_id = $1 AND end_time IS NULL AND expire_time > $2",  # noqa: S608
                 session_id,
                 now,
             )
@@ -65,7 +65,7 @@ class SessionStore:
         """Answer the session of a refresh token, whatever became of either."""
         async with self._database.queue() as connection:
             row = await connection.fetchrow(
-                f"SELECT {_COLUMNS} FROM auth.sessions WHERE session_id = "
+                f"SELECT {_COLUMNS} FROM auth.sessions WHERE session_id = "  # noqa: S608
                 "(SELECT session_id FROM auth.refresh_tokens WHERE token_sha256 = $1)",
                 token_sha256,
             )
@@ -152,7 +152,7 @@ class SessionStore:
         """Forget what expired more than a day ago (row-level security lets nothing else go)."""
         async with self._database.queue() as connection:
             for table in ("refresh_tokens", "sessions", "password_resets"):
-                await connection.execute(f"DELETE FROM auth.{table} WHERE expire_time < now() - interval '1 day'")
+                await connection.execute(f"DELETE FROM auth.{table} WHERE expire_time < now() - interval '1 day'")  # noqa: S608
 
 
 async def _insert(connection: Connection, session: Session, token: RefreshToken) -> None:

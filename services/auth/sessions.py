@@ -117,7 +117,7 @@ class Sessions:
             await self._store.end(session, self._now(), "logout")
 
     async def resolve(self, session_id: UUID) -> tuple[Session, Member]:
-        """Answer a session and its user's state of this moment. Raises AppError(UNAUTHENTICATED) if either has ended."""
+        """Answer a session and its user's state of now. Raises AppError(UNAUTHENTICATED) if either has ended."""
         session = await self._store.find_living(session_id, self._now())
         member = await self._member(session.user_id, session.organization_id) if session else None
         if session is None or member is None:

@@ -1,6 +1,6 @@
 """How often something may fail: after so many attempts it is refused for a while, longer each time.
 
-Every attempt is counted before it is made, so that a thousand at once are no way around; one that succeeds is taken back.
+Every attempt is counted before it is made, so that a thousand at once are no way around; a success is taken back.
 """
 
 from collections.abc import Callable

@@ -49,11 +49,11 @@ class ThrottleStore:
         """Forget some counts, and take one attempt back from others."""
         async with self._database.tenant(NOBODY) as connection:
             for count in forget:
-                await connection.execute(f"DELETE FROM auth.throttles {_THIS}", count.kind, count.key_sha256)
+                await connection.execute(f"DELETE FROM auth.throttles {_THIS}", count.kind, count.key_sha256)  # noqa: S608
             for count in take_back:
                 # A wait that earlier failures made stays, or one good account would unlock guessing at all others.
                 await connection.execute(
-                    "UPDATE auth.throttles SET attempts = greatest(attempts - 1, 0), "
+                    "UPDATE auth.throttles SET attempts = greatest(attempts - 1, 0), "  # noqa: S608
                     f"blocked_until = CASE WHEN attempts > $3 THEN blocked_until END {_THIS}",
                     count.kind,
                     count.key_sha256,
@@ -69,7 +69,9 @@ class ThrottleStore:
             now,
         )
         until: datetime | None = await connection.fetchval(
-            f"SELECT blocked_until FROM auth.throttles {_THIS} FOR UPDATE", count.kind, count.key_sha256
+            f"SELECT blocked_until FROM auth.throttles {_THIS} FOR UPDATE",  # noqa: S608
+            count.kind,
+            count.key_sha256,
         )
         return until if until is not None and until > now else None
 
@@ -83,8 +85,8 @@ class ThrottleStore:
         longest: timedelta,
     ) -> None:
         attempts: int = await connection.fetchval(
-            "UPDATE auth.throttles SET last_time = $3, attempts = CASE WHEN last_time < $4 THEN 1 ELSE attempts + 1 END "
-            f"{_THIS} RETURNING attempts",
+            "UPDATE auth.throttles SET last_time = $3, "  # noqa: S608
+            f"attempts = CASE WHEN last_time < $4 THEN 1 ELSE attempts + 1 END {_THIS} RETURNING attempts",
             count.kind,
             count.key_sha256,
             now,
@@ -93,7 +95,7 @@ class ThrottleStore:
         beyond = attempts - count.free
         wait = min(first * 2 ** min(beyond, 16), longest) if beyond >= 0 else None
         await connection.execute(
-            f"UPDATE auth.throttles SET blocked_until = $3 {_THIS}",
+            f"UPDATE auth.throttles SET blocked_until = $3 {_THIS}",  # noqa: S608
             count.kind,
             count.key_sha256,
             now + wait if wait is not None else None,

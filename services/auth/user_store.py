@@ -87,7 +87,7 @@ class UserStore:
 
     async def _find(self, column: str, value: Any) -> User | None:
         async with self._database.queue() as connection:
-            row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM auth.users WHERE {column} = $1", value)
+            row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM auth.users WHERE {column} = $1", value)  # noqa: S608
         return _user(row) if row else None
 
 

@@ -14,8 +14,6 @@ ACCEPTED = frozenset(
         "API_CLOUD_MODE",
         *(f"API_MG_DB_{part}" for part in ("HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE")),
         "API_RABBITMQ_URI",
-        "API_JWT_SECRET",
-        "API_JWT_SECRET_PREVIOUS",
         "API_JWT_REFRESH_SECRET",
         "API_JWT_REFRESH_SECRET_PREVIOUS",
         "API_OPEN_AI_API_KEY",
@@ -37,7 +35,5 @@ ACCEPTED = frozenset(
         "API_SEGMENT_KEY",
         "API_POSTHOG_KEY",
         "LINTEL_ALLOWED_MODEL_HOSTS",
-        "LINTEL_OPEN_REGISTRATION",
-        "LINTEL_SMTP_URL",
     }
 )

@@ -67,15 +67,21 @@ class Accounts:
         _check_name("name", name)
         await self._throttle.registration(address)
         digest = sha256(token.encode()).digest()
-        invited = await self._directory.invitation(digest)
-        known = await self._store.find_by_email(invited.email)
-        user_id = await self._begin("invitation", digest.hex())
-        if known is not None and known.id != user_id:
-            raise AppError(Reason.EMAIL_TAKEN)
+        user_id = await self._store.begun(_key("invitation", digest.hex()))
+        if user_id is None:  # else it was accepted before, and something failed after that
+            invited = await self._directory.invitation(digest)
+            if await self._store.find_by_email(invited.email) is not None:
+                raise AppError(Reason.EMAIL_TAKEN)
+            user_id = await self._begin("invitation", digest.hex())
         password_hash = await self._passwords.hash(password)
         joined = await self._directory.accept_invitation(digest, user_id, name.strip())
         user = User(user_id, joined.organization_id, joined.email, password_hash)
-        await self._store.insert(user, self._now())
+        try:
+            await self._store.insert(user, self._now())
+        except AppError as error:
+            if error.reason is Reason.EMAIL_TAKEN:  # accepted to the end before: a used token opens nothing
+                raise AppError(Reason.INVITATION_INVALID) from None
+            raise
         return await self._sessions.begin(user, "invitation")
 
     async def forget(self, organization_id: UUID, user_id: UUID) -> None:
@@ -83,7 +89,11 @@ class Accounts:
         await self._store.delete(organization_id, user_id, self._now())
 
     async def _begin(self, kind: str, key: str) -> UUID:
-        return await self._store.begin(sha256(f"{kind} {key}".encode()).digest(), new_id(), self._now())
+        return await self._store.begin(_key(kind, key), new_id(), self._now())
+
+
+def _key(kind: str, key: str) -> bytes:
+    return sha256(f"{kind} {key}".encode()).digest()
 
 
 def _check_name(field: str, name: str, *, needed: bool = False) -> None:

@@ -17,6 +17,7 @@ KEY_BYTES = 32
 NOBODY = UUID(int=0)  # the organisation of rows that belong to none (yet)
 SESSION_LIFETIME = timedelta(days=30)  # whatever is refreshed (ASVS 7.3.2)
 REFRESH_LIFETIME = timedelta(days=7)  # of a session that nobody uses (ASVS 7.3.1)
+BEGINNINGS_KEPT = timedelta(days=8)  # longer than an invitation is open
 RESET_LIFETIME = timedelta(hours=1)  # of a link to set a new password
 LOCAL_KEY_NAME = "local"  # of the installation itself: what the command line uses on this machine
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.auth.clients import Directory
 from services.auth.domain import (
+    BEGINNINGS_KEPT,
     REFRESH_LIFETIME,
     REFRESH_PREFIX,
     SESSION_LIFETIME,
@@ -131,6 +132,7 @@ class Sessions:
     async def sweep(self) -> bool:
         """Forget what has been over for a day."""
         await self._store.sweep()
+        await self._users.forget_beginnings(self._now() - BEGINNINGS_KEPT)
         return False
 
     async def _member(self, user_id: UUID, organization_id: UUID) -> Member | None:

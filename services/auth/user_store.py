@@ -46,13 +46,26 @@ class UserStore:
             )
         return found
 
+    async def begun(self, key_sha256: bytes) -> UUID | None:
+        """Answer the user id that an earlier attempt was given."""
+        async with self._database.tenant(NOBODY) as connection:
+            found: UUID | None = await connection.fetchval(
+                "SELECT user_id FROM auth.beginnings WHERE key_sha256 = $1", key_sha256
+            )
+        return found
+
+    async def forget_beginnings(self, before: datetime) -> None:
+        """Forget what was begun before this time and has come to its end, or never will."""
+        async with self._database.tenant(NOBODY) as connection:
+            await connection.execute("DELETE FROM auth.beginnings WHERE create_time < $1", before)
+
     async def insert(self, user: User, now: datetime) -> None:
-        """Store a user, or find them stored. Raises AppError(EMAIL_TAKEN) if the e-mail is another user's."""
+        """Store a user. Raises AppError(EMAIL_TAKEN) if there is one of this e-mail or this id."""
         async with self._database.tenant(user.organization_id) as connection:
             status = await connection.execute(
                 "INSERT INTO auth.users "
                 "(user_id, organization_id, email, email_key, password_hash, create_time, password_time) "
-                "VALUES ($1, $2, $3, $4, $5::text, $6, CASE WHEN $5::text IS NULL THEN NULL ELSE $6 END) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7) "
                 "ON CONFLICT DO NOTHING",
                 user.id,
                 user.organization_id,
@@ -60,8 +73,9 @@ class UserStore:
                 email_key(user.email),
                 user.password_hash,
                 now,
+                now if user.password_hash else None,
             )
-        if status == "INSERT 0 0" and await self.find(user.id) is None:
+        if status == "INSERT 0 0":
             raise AppError(Reason.EMAIL_TAKEN)
 
     async def set_password_hash(self, user: User, password_hash: str) -> None:

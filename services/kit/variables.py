@@ -12,7 +12,6 @@ ACCEPTED = frozenset(
         # what the install document names and this version has no use for yet
         "API_DATABASE_ENV",
         "API_CLOUD_MODE",
-        *(f"API_MG_DB_{part}" for part in ("HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE")),
         "API_JWT_REFRESH_SECRET",
         "API_JWT_REFRESH_SECRET_PREVIOUS",
         "API_OPEN_AI_API_KEY",
@@ -31,8 +30,6 @@ ACCEPTED = frozenset(
         "API_GITHUB_PRIVATE_KEY",
         *(f"LINTEL_{part}_API_URL" for part in _PARTS),
         "API_SENTRY_DNS",
-        "API_SEGMENT_KEY",
-        "API_POSTHOG_KEY",
         "LINTEL_ALLOWED_MODEL_HOSTS",
     }
 )

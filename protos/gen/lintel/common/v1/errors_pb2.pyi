@@ -89,6 +89,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It would leave the organisation without an active owner."""
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 39
     """What is stored is not what the caller read; read it again and repeat the change."""
+    ERROR_REASON_NAME_TAKEN: _ErrorReason.ValueType  # 40
+    """Another thing of this kind has this name."""
     ERROR_REASON_LOGIN_FAILED: _ErrorReason.ValueType  # 50
     """Unknown e-mail or wrong password; the answer does not tell which."""
     ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 51
@@ -177,6 +179,8 @@ ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 38
 """It would leave the organisation without an active owner."""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 39
 """What is stored is not what the caller read; read it again and repeat the change."""
+ERROR_REASON_NAME_TAKEN: ErrorReason.ValueType  # 40
+"""Another thing of this kind has this name."""
 ERROR_REASON_LOGIN_FAILED: ErrorReason.ValueType  # 50
 """Unknown e-mail or wrong password; the answer does not tell which."""
 ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 51

@@ -105,7 +105,7 @@ async def running_world(database: Database, environment: Mapping[str, str] | Non
         patch.setattr(auth, "utc_now", clock)
         patch.setattr(lookups, "KNOWN_SECONDS", 0.2)  # tests/unit/kit/test_authenticate.py has the real figure
         mesh = await stack.enter_async_context(running_mesh(database, ROLES, environment))
-        settings = {"LINTEL_RUN_DIR": str(mesh.mesh.run_dir), **ANY_PORT}
+        settings = {"LINTEL_RUN_DIR": str(mesh.mesh.addresses.run_dir), **ANY_PORT}
         edge = await stack.enter_async_context(gateway.running(load(GatewayConfig, settings)))
         owner = await stack.enter_async_context(asyncpg.create_pool(database.owner_dsn, min_size=0, max_size=3))
         url = f"http://127.0.0.1:{edge.port}"

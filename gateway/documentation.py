@@ -57,6 +57,10 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
     yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
     yield f"<h1>{escape(info['title'])} API {escape(info['version'])}</h1><p>{_text(info['description'])}</p>"
     yield '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>'
+    yield "<table><tr><th>header<th>meaning"
+    for header in document["components"]["parameters"].values():
+        yield f"<tr><td><code>{escape(header['name'])}</code><td>{_text(header['description'])}"
+    yield "</table>"
     for tag in document["tags"]:
         yield f"<h2>{escape(tag['name'])}</h2><p>{_text(tag['description'])}</p>"
         for path, operations in document["paths"].items():
@@ -77,9 +81,10 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
 def _operation(verb: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f'<article id="{escape(operation["operationId"])}"><h3><code>{verb.upper()} {escape(path)}</code></h3>'
     yield f"<p>{_text(operation.get('description') or operation.get('summary', ''))}</p>"
-    if operation.get("parameters"):
+    parameters = [p for p in operation.get("parameters", ()) if "$ref" not in p]  # headers are told once, above
+    if parameters:
         yield "<table><tr><th>parameter<th>in<th>rules<th>meaning"
-        for parameter in operation["parameters"]:
+        for parameter in parameters:
             rules = json.dumps(parameter["schema"], ensure_ascii=False)
             yield f"<tr><td><code>{escape(parameter['name'])}</code><td>{parameter['in']}"
             yield f"<td><code>{escape(rules)}</code><td>{_text(parameter.get('description', ''))}"
@@ -87,9 +92,9 @@ def _operation(verb: str, path: str, operation: dict[str, Any]) -> Iterator[str]
     if "requestBody" in operation:
         yield f"<p>Body:</p>{_contents(operation['requestBody'])}"
     for status, answer in operation["responses"].items():
-        if "$ref" in answer:
+        if status == "default":
             yield '<p>Otherwise: a <a href="#Problem">Problem</a>.</p>'
-        else:
+        elif "$ref" not in answer:
             yield f"<p>{escape(status)}: {_text(answer['description'])}</p>{_contents(answer)}"
     yield "</article>"
 

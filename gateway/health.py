@@ -22,7 +22,7 @@ CACHE_SECONDS = 1.0
 CHECK_SECONDS = 1.0
 # A part of the system, and the roles that report it as a health service of that name.
 PARTS: Mapping[str, tuple[str, ...]] = {
-    "postgres": ("auth", "orgs", "webhooks", "review"),
+    "postgres": ("auth", "orgs", "llm_gateway", "webhooks", "review"),
     "mongodb": ("review",),
     "broker": ("webhooks", "review"),
     "llm": ("llm_gateway",),

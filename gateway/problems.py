@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.descriptor import Descriptor
@@ -14,6 +15,7 @@ from services.kit.rpc.context import request_id
 from services.kit.rpc.status import code, spec
 
 MEDIA_TYPE = "application/problem+json"
+_PATH = "/-._~!$&'()*+,;=:@"  # what a path may hold as it is: RFC 3986, section 3.3
 # The table of grpc-gateway. An error that the catalogue gives a status of its own does not use it.
 _HTTP_STATUS = {
     grpc.StatusCode.CANCELLED: 499,
@@ -53,7 +55,7 @@ def document(error: AppError, instance: str) -> dict[str, Any]:
         "title": title,
         "status": http_status(error.reason),
         "detail": title if error.reason is Reason.INTERNAL else error.message or title,
-        "instance": instance,
+        "instance": quote(instance, safe=_PATH),
         "reason": error.reason.value,
         "violations": [{"field": v.field, "description": v.description, "rule": v.rule} for v in error.violations],
         "requestId": request_id.get(),

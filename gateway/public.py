@@ -8,7 +8,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from lintel.auth.v1 import api_key_service_pb2
-from lintel.llm.v1 import model_service_pb2
+from lintel.llm.v1 import model_service_pb2, usage_service_pb2
 from lintel.orgs.v1 import organization_service_pb2
 from lintel.review.v1 import code_review_service_pb2, local_review_service_pb2
 from lintel.webhooks.v1 import delivery_service_pb2
@@ -40,6 +40,7 @@ PUBLIC_SERVICES = (
     _service(api_key_service_pb2, "ApiKeyService", "auth"),
     _service(organization_service_pb2, "OrganizationService", "orgs"),
     _service(model_service_pb2, "ModelService", "llm_gateway"),
+    _service(usage_service_pb2, "UsageService", "llm_gateway"),
     _service(delivery_service_pb2, "DeliveryService", "webhooks"),
     _service(code_review_service_pb2, "CodeReviewService", "review"),
     _service(local_review_service_pb2, "LocalReviewService", "review"),

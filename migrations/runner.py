@@ -13,7 +13,7 @@ import asyncpg
 
 ROOT = Path(__file__).resolve().parent / "postgres"
 ROLES = Path(__file__).resolve().parents[1] / "deploy" / "postgres" / "roles.sql"
-SERVICES = ("auth", "orgs", "webhooks", "review")
+SERVICES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 _LOCK = 0x6C696E74656C  # "lintel"
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.(pre|post)\.sql$")
 _TABLE = """

@@ -15,7 +15,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lintel') THEN
         CREATE ROLE lintel LOGIN NOINHERIT;
     END IF;
-    FOREACH name IN ARRAY ARRAY['auth', 'orgs', 'review', 'webhooks'] LOOP
+    FOREACH name IN ARRAY ARRAY['auth', 'llm_gateway', 'orgs', 'review', 'webhooks'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'lintel_' || name) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', 'lintel_' || name);
         END IF;

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc
+from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
@@ -44,7 +45,8 @@ async def grpc_edge(
 
 
 def _add_reflection(server: grpc.aio.Server) -> None:
-    pool = public_pool(health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+    # With the details of errors, so that tools can show them in words.
+    pool = public_pool(health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR, error_details_pb2.DESCRIPTOR)
     names = [*(s.name for s in PUBLIC_SERVICES), health.SERVICE_NAME, reflection.SERVICE_NAME]
     servicer = reflection.aio.ReflectionServicer(names, pool)
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)

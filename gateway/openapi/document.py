@@ -7,17 +7,34 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.openapi.comments import comments
-from gateway.openapi.fixed import PROBLEM_REFERENCE, fixed_paths, problem_schema
+from gateway.openapi.errors import error_responses, problem_responses
+from gateway.openapi.fixed import OPEN, fixed_paths, problem_schema
 from gateway.openapi.schemas import Schema, Schemas
-from gateway.transcode.request import is_query_field
+from gateway.transcode.request import STREAM_SECONDS, is_query_field
 from gateway.transcode.rules import Rule
-from services.kit.errors import Reason
 
 _DESCRIPTION = (
     "Send `Authorization: Bearer` with an access token or an API key. Errors are `application/problem+json`; `reason` "
     "is stable, the texts are for people. The same operations are there over gRPC. "
     "`X-Request-Timeout` (seconds) shortens the time a call may take."
 )
+_HEADERS = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "A value of your own for this request. Sent again within 24 hours by the same caller, the "
+        "request makes nothing twice and is answered with the same resource; with another body it is refused.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    },
+    "RequestTimeout": {
+        "name": "X-Request-Timeout",
+        "in": "header",
+        "required": False,
+        "description": "Seconds after which the answer is of no use any more; it can only shorten the time.",
+        "schema": {"type": "number", "minimum": 0.001, "maximum": STREAM_SECONDS},
+    },
+}
 
 
 def build_document(rules: Iterable[Rule]) -> dict[str, Any]:
@@ -42,7 +59,8 @@ def build_document(rules: Iterable[Rule]) -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": {"Problem": problem_schema(), **dict(sorted(schemas.components.items()))},
-            "responses": {"Problem": _problem_response()},
+            "parameters": _HEADERS,
+            "responses": problem_responses(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -56,8 +74,10 @@ def _operation(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         "summary": text.split(". ")[0].rstrip("."),
         "description": text,
         "parameters": [_parameter(f, "path", schemas) for f in rule.variables],
-        "responses": {str(rule.success_status): _success(rule, schemas), "default": PROBLEM_REFERENCE},
+        "responses": {str(rule.success_status): _success(rule, schemas), **error_responses(rule)},
     }
+    if rule.is_open:
+        operation["security"] = OPEN
     in_path = {f.name for f in rule.variables}
     if rule.body != "*":
         fields = [f for f in rule.request.fields if f.name not in in_path | {rule.body} and is_query_field(f)]
@@ -69,7 +89,13 @@ def _operation(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         schema = schemas.reference(target, is_request=True, skip=skip)
         needed = "required" in schemas.components.get(schema.get("$ref", "").rpartition("/")[2], {})
         operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
+    operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in _headers(rule)]
     return operation
+
+
+def _headers(rule: Rule) -> list[str]:
+    takes_key = rule.verb == "POST" and not rule.path.startswith("/auth/")
+    return [*(["IdempotencyKey"] if takes_key else []), "RequestTimeout"]
 
 
 def _parameter(field: FieldDescriptor, place: str, schemas: Schemas) -> dict[str, Any]:
@@ -92,14 +118,6 @@ def _success(rule: Rule, schemas: Schemas) -> dict[str, Any]:
     if rule.success_status == 201:
         answer["headers"] = {"Location": {"description": "Where it is now.", "schema": {"type": "string"}}}
     return answer
-
-
-def _problem_response() -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        "description": f"What went wrong: one of {len(Reason)} reasons.",
-        "content": {"application/problem+json": {"schema": schema}},
-    }
 
 
 def _version() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.openapi.comments import comments
+from gateway.openapi.errors import meaning
 from gateway.problems import http_status
 from gateway.webhooks import HEADERS
 from services.kit.errors import Reason
@@ -14,10 +14,7 @@ _STATE = {"type": "object", "properties": {"status": {"enum": ["up", "down", "di
 
 def problem_schema() -> dict[str, Any]:
     """Answer the schema of RFC 9457 problems as we send them, with every reason and what it means."""
-    told = [
-        f"`{r.value}` ({http_status(r)}): {comments().get(f'lintel.common.v1.ErrorReason.ERROR_REASON_{r.value}', '')}"
-        for r in Reason
-    ]
+    told = [f"`{r.value}` ({http_status(r)}): {meaning(r)}" for r in Reason]
     violation = {
         "type": "object",
         "properties": {name: {"type": "string"} for name in ("field", "description", "rule")},

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import quote
 
 import grpc
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from gateway.transcode.encode import to_json
 from gateway.transcode.request import metadata_of, read_request, seconds_for
 from gateway.transcode.rules import Rule
 from gateway.transcode.sse import EventStream
+from services.kit.rpc.resources import id_of
 from services.kit.rpc.status import from_rpc_error
 
 
@@ -33,7 +33,6 @@ def derived_routes(rules: Iterable[Rule], mesh: Mesh) -> list[Route]:
 
 def _unary(rule: Rule, mesh: Mesh) -> Endpoint:
     path, answer_class = method_path(rule.method), GetMessageClass(rule.method.output_type)
-    id_path = _id_path(rule.method.output_type) if rule.success_status == 201 else None
 
     async def endpoint(request: Request) -> ASGIApp:
         message = await read_request(rule, request)
@@ -47,7 +46,7 @@ def _unary(rule: Rule, mesh: Mesh) -> Endpoint:
         if rule.success_status == 204:
             return Response(status_code=204)
         headers = {}
-        if id_path and (identifier := _follow(answer, id_path)):
+        if rule.success_status == 201 and (identifier := id_of(answer)):
             headers["Location"] = f"{request.scope['path'].rstrip('/')}/{quote(identifier, safe='')}"
         return Response(problems.to_bytes(to_json(answer)), rule.success_status, headers, media_type="application/json")
 
@@ -70,19 +69,3 @@ def _stream(rule: Rule, mesh: Mesh) -> Endpoint:
 
 def _serialize(message: Message) -> bytes:
     return message.SerializeToString()
-
-
-def _id_path(answer: Descriptor) -> tuple[str, ...] | None:
-    """Find the identifier of what was made: `id` of the answer, or of the only message in it."""
-    if "id" in answer.fields_by_name:
-        return ("id",)
-    inner = [(f.name, f.message_type) for f in answer.fields if f.message_type is not None and not f.is_repeated]
-    if len(inner) == 1 and "id" in inner[0][1].fields_by_name:
-        return (inner[0][0], "id")
-    return None
-
-
-def _follow(message: Any, path: tuple[str, ...]) -> str:
-    for name in path:
-        message = getattr(message, name)
-    return str(message)

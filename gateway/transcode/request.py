@@ -13,14 +13,15 @@ from gateway.transcode.parse import parse_json
 from gateway.transcode.rules import Rule
 from services.kit.errors import AppError, Reason, Violation
 from services.kit.rpc.context import request_id
-from services.kit.rpc.middlewares import REQUEST_ID
+from services.kit.rpc.middlewares import CLIENT_ADDRESS, REQUEST_ID
 
 UNARY_SECONDS = 10.0  # below the 15 s of the edge proxy, so that the layer that knows the reason reports it
 STREAM_SECONDS = 1800.0
 BODY_SECONDS = 10.0
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 _CREDENTIAL = re.compile(r"^[\x20-\x7e]{1,8192}$")
-_SECONDS = re.compile(r"^[0-9]{1,5}(\.[0-9]{1,6})?$")
+_ADDRESS = re.compile(r"^[0-9a-fA-F.:]{2,45}$")
+_SECONDS = re.compile(r"^[0-9]{1,5}(\.[0-9]{1,20})?$")
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -52,7 +53,7 @@ async def read_request(rule: Rule, request: Request) -> Message:
 
 def metadata_of(request: Request) -> Metadata:
     """Answer the headers that travel on: an allow-list, each of them once. The trace is added by the channel."""
-    found = [(REQUEST_ID, request_id.get())]
+    found = [(REQUEST_ID, request_id.get()), (CLIENT_ADDRESS, _client_address(request))]
     credentials = request.headers.getlist("authorization")
     # Two credentials, or one that is no printable ASCII, are none: the service answers 401.
     if len(credentials) == 1 and _CREDENTIAL.match(credentials[0]):
@@ -63,6 +64,14 @@ def metadata_of(request: Request) -> Metadata:
             raise _header_fault("Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters")
         found.append(("idempotency-key", keys[0]))
     return tuple(found)
+
+
+def _client_address(request: Request) -> str:
+    """Answer where the caller is: the peer of a TCP connection; on the socket only Envoy opens, what it says."""
+    if request.client is not None:
+        return request.client.host
+    told = request.headers.getlist(CLIENT_ADDRESS)
+    return told[0] if len(told) == 1 and _ADDRESS.match(told[0]) else ""
 
 
 def seconds_for(rule: Rule, request: Request) -> float:

@@ -37,6 +37,7 @@ class Rule:
     method: MethodDescriptor
     role: str
     success_status: int
+    is_open: bool
 
     @property
     def path(self) -> str:
@@ -85,12 +86,12 @@ def _rules_of(method: MethodDescriptor, role: str) -> Iterator[Rule]:
     if method.client_streaming:
         raise RuleError(f"{method.full_name}: a client stream cannot be a REST route")
     http = options.Extensions[annotations_pb2.http]
-    status = options.Extensions[options_pb2.rest].success_status or 200
+    rest = options.Extensions[options_pb2.rest]
     for binding in (http, *http.additional_bindings):
-        yield _rule(method, role, binding, status)
+        yield _rule(method, role, binding, rest)
 
 
-def _rule(method: MethodDescriptor, role: str, http: http_pb2.HttpRule, status: int) -> Rule:
+def _rule(method: MethodDescriptor, role: str, http: http_pb2.HttpRule, rest: options_pb2.RestOptions) -> Rule:
     verb = http.WhichOneof("pattern")
     if verb not in VERBS:
         raise RuleError(f"{method.full_name}: no verb, or one that is not served")
@@ -105,7 +106,7 @@ def _rule(method: MethodDescriptor, role: str, http: http_pb2.HttpRule, status: 
             raise RuleError(f"{method.full_name}: the body field {http.body} is not a message of the request")
     if method.server_streaming and verb != "get":
         raise RuleError(f"{method.full_name}: a server stream must be a GET")
-    return Rule(verb.upper(), segments, http.body, method, role, status)
+    return Rule(verb.upper(), segments, http.body, method, role, rest.success_status or 200, rest.open)
 
 
 def _segments(method: MethodDescriptor, template: str) -> Iterator[Segment]:

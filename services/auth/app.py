@@ -10,7 +10,7 @@ from services.auth.store import ApiKeyStore
 from services.kit.app import Mesh, serving
 from services.kit.config import load
 from services.kit.postgres.pool import Database
-from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.server import RpcServer
 
 ROLE = "auth"
@@ -26,14 +26,13 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         await database.open()
         stack.push_async_callback(database.close)
         api_keys = ApiKeys(ApiKeyStore(database))
-        # Its own keys are resolved like everybody's: over the socket, remembered for seconds.
-        authenticator = api_key_authenticator(mesh, ROLE, stack)
         public = RpcServer(
             ROLE,
             mesh.public(ROLE),
             [server.register_public(api_keys)],
             policy.PUBLIC,
-            authenticator=authenticator,
+            # Its own callers are found like everybody's: over the socket, remembered for seconds.
+            authenticator=authenticator(mesh, ROLE, stack),
             with_reflection=mesh.has_reflection,
         )
         internal = RpcServer(

@@ -9,8 +9,12 @@ PUBLIC: Policy = {
     _KEYS + "ListApiKeys": read(EVERYONE),
     _KEYS + "DeleteApiKey": write(EVERYONE, is_idempotent=True),
 }
+_EVERY_ROLE = ("auth", "orgs", "llm_gateway", "webhooks", "review", "gateway")
+_CREDENTIALS = "/lintel.auth.v1.CredentialService/"
 INTERNAL: Policy = {
-    "/lintel.auth.v1.CredentialService/ResolveApiKey": internal(
-        "auth", "orgs", "llm_gateway", "webhooks", "review", "gateway", is_idempotent=True
-    ),
+    _CREDENTIALS + "ResolveApiKey": internal(*_EVERY_ROLE, is_idempotent=True),
+    _CREDENTIALS + "ResolveSession": internal(*_EVERY_ROLE, is_idempotent=True),
+    _CREDENTIALS + "ListSigningKeys": internal(*_EVERY_ROLE, is_idempotent=True),
+    _CREDENTIALS + "EndSessions": internal("orgs", is_idempotent=True),
+    _CREDENTIALS + "DeleteCredentials": internal("orgs", is_idempotent=True),
 }

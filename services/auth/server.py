@@ -31,7 +31,7 @@ def register_internal(api_keys: ApiKeys) -> Registered:
     """Answer the service that the mesh reaches."""
     return Registered(
         credentials_grpc.add_CredentialServiceServicer_to_server,
-        _CredentialService(api_keys),
+        _CredentialService(api_keys),  # type: ignore[abstract]  # without sessions theirs are UNIMPLEMENTED
         credentials_pb2.DESCRIPTOR.services_by_name["CredentialService"],
     )
 

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.kit.app import Mesh, serving
 from services.kit.config import load
-from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.server import RpcServer
 from services.kit.telemetry import log
 from services.llm_gateway import policy, server
@@ -32,7 +32,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             mesh.public(ROLE),
             [server.register_public(Models(settings.given()))],
             policy.PUBLIC,
-            authenticator=api_key_authenticator(mesh, ROLE, stack),
+            authenticator=authenticator(mesh, ROLE, stack),
             with_reflection=mesh.has_reflection,
         )
         internal = RpcServer(

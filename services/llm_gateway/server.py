@@ -16,7 +16,7 @@ def register_public(models: Models) -> Registered:
     """Answer the service that the edge reaches."""
     return Registered(
         models_grpc.add_ModelServiceServicer_to_server,
-        _ModelService(models),
+        _ModelService(models),  # type: ignore[abstract]
         models_pb2.DESCRIPTOR.services_by_name["ModelService"],
     )
 
@@ -25,7 +25,7 @@ def register_internal(completions: Completions) -> Registered:
     """Answer the service that the mesh reaches."""
     return Registered(
         llm_grpc.add_LlmServiceServicer_to_server,
-        _LlmService(completions),
+        _LlmService(completions),  # type: ignore[abstract]
         llm_pb2.DESCRIPTOR.services_by_name["LlmService"],
     )
 

@@ -5,9 +5,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.kit.app import Mesh, serving
 from services.kit.config import load
+from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.pool import Database
-from services.kit.rpc.authenticate import api_key_authenticator
-from services.kit.rpc.server import RpcServer
+from services.kit.rpc.authenticate import authenticator
+from services.kit.rpc.server import Repeatable, RpcServer
 from services.orgs import policy, server
 from services.orgs.config import OrgsSettings
 from services.orgs.organizations import Organizations
@@ -31,8 +32,9 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             mesh.public(ROLE),
             [server.register_public(organizations)],
             policy.PUBLIC,
-            authenticator=api_key_authenticator(mesh, ROLE, stack),
+            authenticator=authenticator(mesh, ROLE, stack),
             with_reflection=mesh.has_reflection,
+            repeatable=Repeatable(IdempotencyKeys(database, ROLE), {}),
         )
         internal = RpcServer(
             ROLE,

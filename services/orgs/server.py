@@ -25,7 +25,7 @@ def register_internal(organizations: Organizations) -> Registered:
     """Answer the service that other roles of the mesh reach."""
     return Registered(
         directory_grpc.add_DirectoryServiceServicer_to_server,
-        _DirectoryService(organizations),
+        _DirectoryService(organizations),  # type: ignore[abstract]  # members follow
         directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"],
     )
 

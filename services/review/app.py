@@ -15,17 +15,18 @@ from services.kit.artefacts.postgres import PostgresChunks
 from services.kit.bus.wire import PULL_REQUEST_CHANGED
 from services.kit.config import load
 from services.kit.postgres import inbox
+from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.pool import Database
-from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
-from services.kit.rpc.server import Registered, RpcServer
+from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
 from services.review import policy
 from services.review.clients import CodeHosts
 from services.review.config import ReviewSettings
 from services.review.consumers import Inbox
 from services.review.local.reviews import LocalReviews, Sweep
-from services.review.local.server import LocalReviewServer
+from services.review.local.server import CREATE_LOCAL_REVIEW, LocalReviewServer
 from services.review.model.clients import RemoteModels
 from services.review.model.review_pass import TwoCallPass
 from services.review.pipeline import Pipeline
@@ -52,7 +53,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         answering = CodeReviewServer(Reviews(database), Runs(database))
-        local = LocalReviewServer(LocalReviews(database, _artefacts(database)))
+        local = LocalReviewServer(LocalReviews(database, _artefacts(database)), Reviews(database))
         public = RpcServer(
             "review",
             mesh.public("review"),
@@ -61,8 +62,9 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
                 Registered(add_LocalReviewServiceServicer_to_server, local, LOCAL_REVIEWS),
             ],
             policy.PUBLIC,
-            authenticator=api_key_authenticator(mesh, "review", stack),
+            authenticator=authenticator(mesh, "review", stack),
             with_reflection=mesh.has_reflection,
+            repeatable=Repeatable(IdempotencyKeys(database, "review"), {CREATE_LOCAL_REVIEW: local.replay}),
         )
         internal = RpcServer(
             "review",
@@ -82,7 +84,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
-        runs = Runs(database)
+        runs = Runs(database, settings.lease)
         artefacts = _artefacts(database)
         models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
         asking = TwoCallPass(RemoteModels(models))

@@ -1,5 +1,7 @@
 """What the review service reads from the environment."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from services.kit.crypto import CryptoSettings
@@ -10,3 +12,10 @@ class ReviewSettings(DatabaseSettings, CryptoSettings):
     """Configuration of both roles of the service; the master key signs its page tokens, by a subkey."""
 
     concurrency: int = Field(2, alias="LINTEL_REVIEW_CONCURRENCY", ge=1, le=64)  # runs at a time in one worker
+    # How long a run stays with a worker that is not heard of; shorter outages of the database cost no run its worker.
+    lease_seconds: float = Field(45, alias="LINTEL_REVIEW_LEASE_SECONDS", ge=3, le=3600)
+
+    @property
+    def lease(self) -> timedelta:
+        """The lease of a run."""
+        return timedelta(seconds=self.lease_seconds)

@@ -10,11 +10,12 @@ from lintel.webhooks.v1.ingest_service_pb2_grpc import add_IngestServiceServicer
 
 from services.kit.app import Mesh, serving
 from services.kit.config import load
+from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.outbox import Relay
 from services.kit.postgres.pool import Database
-from services.kit.rpc.authenticate import api_key_authenticator
+from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
-from services.kit.rpc.server import Registered, RpcServer
+from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
 from services.webhooks import policy, store
 from services.webhooks.clients import Directory, ReviewInbox, seal_change
@@ -32,7 +33,6 @@ INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
 CODE_HOSTS = code_host_service_pb2.DESCRIPTOR.services_by_name["CodeHostService"]
 _CONNECTIONS = 10  # of each role; Postgres allows a hundred to all of them
 _POLL_SECONDS = 1.0  # the safety net under NOTIFY
-_ASK_SECONDS = 60.0  # how often the receiver is asked what it lacks
 
 
 @asynccontextmanager
@@ -45,14 +45,15 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         intake = Intake(database, settings.webhook_secrets, directory.default_organization)
         hosts = CodeHosts(settings.token, settings.api_url, Marker(settings.subkeys("webhooks.marker")))
         stack.push_async_callback(hosts.close)
-        code_hosts = CodeHostServer(hosts, Publications(LedgerStore(database)))
+        code_hosts = CodeHostServer(hosts, Publications(LedgerStore(database, settings.publication_lease)))
         public = RpcServer(
             "webhooks",
             mesh.public("webhooks"),
             [Registered(add_DeliveryServiceServicer_to_server, DeliveryServer(Deliveries(database)), DELIVERIES)],
             policy.PUBLIC,
-            authenticator=api_key_authenticator(mesh, "webhooks", stack),
+            authenticator=authenticator(mesh, "webhooks", stack),
             with_reflection=mesh.has_reflection,
+            repeatable=Repeatable(IdempotencyKeys(database, "webhooks"), {}),
         )
         internal = RpcServer(
             "webhooks",
@@ -78,7 +79,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         relay = Relay(database, "webhooks", mesh.bus, inbox.find_missing)
         handle = Loop("deliveries", DeliveryWorker(database, seal_change).handle_next, idle=_POLL_SECONDS)
         send = Loop("relay", relay.send, idle=_POLL_SECONDS)
-        close = Loop("close outbox", relay.close_received, idle=_ASK_SECONDS)
+        close = Loop("close outbox", relay.close_received, idle=settings.outbox_ask_seconds)
         listen = database.listen({store.CHANNEL: handle.wake, "webhooks_outbox": send.wake})
         health = RpcServer("webhooks_worker", mesh.internal("webhooks_worker"), [], {}, with_reflection=False)
         await stack.enter_async_context(serving([health], database))

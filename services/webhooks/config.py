@@ -1,5 +1,7 @@
 """What the webhooks service reads from the environment: the secrets and tokens of code hosts stay in this service."""
 
+from datetime import timedelta
+
 from pydantic import Field, SecretStr
 
 from services.kit.crypto import CryptoSettings
@@ -13,6 +15,15 @@ class WebhooksSettings(DatabaseSettings, CryptoSettings):
     github_webhook_secret_previous: SecretStr | None = Field(None, alias="GITHUB_WEBHOOK_SECRET_PREVIOUS")
     github_token: SecretStr | None = Field(None, alias="GITHUB_TOKEN")
     github_api_url: str | None = Field(None, alias="LINTEL_GITHUB_API_URL")
+    # How long a pull request stays with a call of Publish that is not heard of: three times the longest call to a host.
+    publication_lease_seconds: float = Field(60, alias="LINTEL_PUBLICATION_LEASE_SECONDS", ge=5, le=3600)
+    # How often the receiver of events is asked which it lacks; what the broker lost is sent again after that.
+    outbox_ask_seconds: float = Field(60, alias="LINTEL_OUTBOX_ASK_SECONDS", ge=1, le=3600)
+
+    @property
+    def publication_lease(self) -> timedelta:
+        """The lease under which a review is put on the host."""
+        return timedelta(seconds=self.publication_lease_seconds)
 
     def webhook_secrets(self, host: str) -> list[str]:
         """Answer the secrets that may sign a host's deliveries: the present one, and the one before it."""

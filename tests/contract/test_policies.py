@@ -12,6 +12,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
+from gateway.public import PUBLIC_SERVICES, method_path
+from gateway.transcode.rules import read_rules
 from services.auth import app as auth_app
 from services.auth import policy as auth
 from services.kit.errors import AppError, Reason
@@ -61,6 +63,11 @@ MAY: Mapping[str, set[str]] = {
     "auth.v1.ApiKeyService/DeleteApiKey": {OWNER, BILLING, ADMIN, CONTRIBUTOR},
     "orgs.v1.OrganizationService/GetOrganization": {OWNER},
     "llm.v1.ModelService/ListProviders": {OWNER},
+    "llm.v1.ModelService/ListModels": {OWNER},
+    "llm.v1.ModelService/TestModel": {OWNER},
+    "llm.v1.UsageService/GetTokenUsage": {OWNER, BILLING, ADMIN},
+    "llm.v1.UsageService/GetBudget": {OWNER, BILLING, ADMIN},
+    "llm.v1.UsageService/UpdateBudget": {OWNER},
     "review.v1.CodeReviewService/ListReviews": {OWNER, ADMIN, CONTRIBUTOR},
     "review.v1.CodeReviewService/GetReview": {OWNER, ADMIN, CONTRIBUTOR},
     "review.v1.CodeReviewService/ListFindings": {OWNER, ADMIN, CONTRIBUTOR},
@@ -74,6 +81,8 @@ MAY: Mapping[str, set[str]] = {
     "webhooks.v1.DeliveryService/RedeliverDelivery": {OWNER, ADMIN},
 }
 WRITES = {
+    "llm.v1.ModelService/TestModel",
+    "llm.v1.UsageService/UpdateBudget",
     "auth.v1.ApiKeyService/CreateApiKey",
     "auth.v1.ApiKeyService/DeleteApiKey",
     "review.v1.CodeReviewService/CancelReview",
@@ -110,6 +119,12 @@ def test_every_rpc_has_exactly_one_line_and_every_line_an_rpc() -> None:
 
 def test_the_table_of_the_contract_names_every_public_rpc() -> None:
     assert {f"/lintel.{name}" for name in MAY} == {name for policy in PUBLIC.values() for name in policy}
+
+
+def test_what_is_documented_as_open_is_what_the_policy_opens() -> None:
+    documented = {method_path(rule.method) for rule in read_rules(PUBLIC_SERVICES) if rule.is_open}
+    opened = {name for policy in PUBLIC.values() for name, rule in policy.items() if rule.is_open}
+    assert documented == opened
 
 
 def test_a_proto_service_is_public_or_internal_as_a_whole() -> None:

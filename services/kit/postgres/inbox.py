@@ -13,7 +13,7 @@ def acceptor(database: Database, schema: str) -> Accept:
     async def accept(envelopes: Sequence[Envelope]) -> None:
         async with database.queue() as connection:
             await connection.executemany(
-                f"INSERT INTO {schema}.inbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4) "  # noqa: S608
+                f"INSERT INTO {schema}.inbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4) "
                 "ON CONFLICT (id) DO NOTHING",
                 # In one order everywhere, so that two batches with the same envelopes wait for each other once.
                 [(e.id, e.organization_id, e.topic, e.data) for e in sorted(envelopes, key=lambda e: e.id)],
@@ -27,7 +27,7 @@ async def find_missing(database: Database, schema: str, ids: Sequence[UUID]) -> 
     """Answer which of `ids` the inbox does not hold."""
     async with database.queue() as connection:
         rows = await connection.fetch(
-            f"SELECT id FROM unnest($1::uuid[]) AS asked(id) "  # noqa: S608
+            f"SELECT id FROM unnest($1::uuid[]) AS asked(id) "
             f"WHERE NOT EXISTS (SELECT FROM {schema}.inbox WHERE inbox.id = asked.id)",
             list(ids),
         )

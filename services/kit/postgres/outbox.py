@@ -20,7 +20,7 @@ FindMissing = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]  # which envelope
 async def append(connection: Connection, schema: str, envelope: Envelope) -> None:
     """Add an envelope in the caller's transaction, and wake the relays when it commits."""
     await connection.execute(
-        f"INSERT INTO {schema}.outbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4)",  # noqa: S608
+        f"INSERT INTO {schema}.outbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4)",
         envelope.id,
         envelope.organization_id,
         envelope.topic,
@@ -42,7 +42,7 @@ class Relay:
         """Send a batch; True if there may be more. Rows that are not confirmed wait longer with each attempt."""
         async with self._database.queue() as connection:
             rows = await connection.fetch(
-                f"SELECT id, organization_id, topic, envelope, attempts FROM {self._schema}.outbox "  # noqa: S608
+                f"SELECT id, organization_id, topic, envelope, attempts FROM {self._schema}.outbox "
                 "WHERE sent_time IS NULL AND available_at <= clock_timestamp() "
                 "ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED",
                 BATCH,
@@ -58,12 +58,12 @@ class Relay:
             except AppError as error:
                 _logger.warning("bus refused", topic=envelopes[0].topic, message=error.message)
             await connection.execute(
-                f"UPDATE {self._schema}.outbox SET sent_time = clock_timestamp() WHERE id = ANY($1)",  # noqa: S608
+                f"UPDATE {self._schema}.outbox SET sent_time = clock_timestamp() WHERE id = ANY($1)",
                 confirmed,
             )
             late = [r["id"] for r in rows if r["id"] not in set(confirmed)]
             await connection.execute(
-                f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, available_at = clock_timestamp() "  # noqa: S608
+                f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, available_at = clock_timestamp() "
                 "+ least(interval '1 second' * power(2, least(attempts, 10)), $2) WHERE id = ANY($1)",
                 late,
                 _MAX_DELAY,
@@ -75,7 +75,7 @@ class Relay:
         """Ask the receiver about envelopes sent a while ago: delete what it has, send the rest again."""
         async with self._database.queue() as connection:
             rows = await connection.fetch(
-                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - interval '5 seconds' "  # noqa: S608
+                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - interval '5 seconds' "
                 "ORDER BY sent_time LIMIT $1 FOR UPDATE SKIP LOCKED",
                 ASK_BATCH,
             )
@@ -84,11 +84,11 @@ class Relay:
                 return False
             missing = await self._find_missing(ids) & set(ids)
             await connection.execute(
-                f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1)",  # noqa: S608
+                f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1)",
                 [i for i in ids if i not in missing],
             )
             await connection.execute(
-                f"UPDATE {self._schema}.outbox SET sent_time = NULL, available_at = clock_timestamp() "  # noqa: S608
+                f"UPDATE {self._schema}.outbox SET sent_time = NULL, available_at = clock_timestamp() "
                 "WHERE id = ANY($1)",
                 list(missing),
             )
@@ -97,7 +97,7 @@ class Relay:
 
     async def _measure(self, connection: Connection) -> None:
         age = await connection.fetchval(
-            f"SELECT extract(epoch FROM clock_timestamp() - min(create_time)) FROM {self._schema}.outbox "  # noqa: S608
+            f"SELECT extract(epoch FROM clock_timestamp() - min(create_time)) FROM {self._schema}.outbox "
             "WHERE sent_time IS NULL"
         )
         metrics.OUTBOX_OLDEST.set(float(age or 0))

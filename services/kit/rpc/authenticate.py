@@ -1,126 +1,137 @@
-"""On whose behalf: API keys resolved by auth, over its socket, and remembered for seconds."""
+"""On whose behalf: access tokens, verified here, and API keys; who is behind either is asked of auth and remembered."""
 
 import asyncio
-import contextvars
 import re
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
 
 import grpc
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from lintel.auth.v1 import credential_service_pb2, credential_service_pb2_grpc
 
 from services.kit.app import Mesh
 from services.kit.errors import AppError, Reason
+from services.kit.rpc import access_tokens
 from services.kit.rpc.channel import open_channel
-from services.kit.rpc.context import Principal, deadline
+from services.kit.rpc.context import Principal
+from services.kit.rpc.lookups import Answer, Lookups
 from services.kit.rpc.middlewares import Authenticator
 from services.kit.rpc.status import rpc_errors
 from services.kit.telemetry import log
 
 API_KEY = re.compile(r"lintel_[A-Za-z0-9]{43}\Z")  # 256 random bits in base 62, after a name that scanners can find
-KNOWN_SECONDS = 5.0  # a deleted key stops working within this time
-UNKNOWN_SECONDS = 1.0  # a key made just now starts working within this time
 LOOK_UP_SECONDS = 2.0
-CAPACITY = 4096  # keys remembered; those used longest ago are forgotten first
+KEYS_SECONDS = 60.0  # a signing key that auth no longer lists stops working within this time
+KEYS_AGAIN_SECONDS = 2.0  # tokens that name unknown keys make us ask auth this often, not more
 _logger = log.get("authenticate")
 
-_Answer = Principal | None  # None: the key is nobody's
+AnswerT = TypeVar("AnswerT")
 
 
-def api_key_authenticator(mesh: Mesh, caller: str, stack: AsyncExitStack) -> Authenticator:
+def authenticator(mesh: Mesh, caller: str, stack: AsyncExitStack) -> Authenticator:
     """Answer what `RpcServer(authenticator=...)` needs; `stack` closes the channel to auth. Needs a running loop."""
     channel = open_channel(mesh.internal("auth"), caller)
     stack.push_async_callback(channel.close)
-    return ApiKeyResolver(channel)
+    return Credentials(channel)
 
 
-class ApiKeyResolver:
-    """Asks auth whose an API key is; what it is told holds for seconds, and look-ups of one key are joined.
+class Credentials:
+    """Answers who calls with a bearer credential: an access token, or an API key.
 
-    Raises AppError(UNAUTHENTICATED) for a key that is nobody's, AppError(UNAVAILABLE) while auth does not answer.
+    Raises AppError(UNAUTHENTICATED) for one that is nobody's, AppError(UNAVAILABLE) while auth does not answer.
     """
 
     def __init__(self, channel: grpc.aio.Channel, clock: Callable[[], float] | None = None) -> None:
         self._stub = credential_service_pb2_grpc.CredentialServiceStub(channel)
-        self._clock = clock or asyncio.get_running_loop().time
-        self._known: OrderedDict[bytes, tuple[_Answer, float]] = OrderedDict()  # and until when
-        self._under_way: dict[bytes, asyncio.Task[_Answer]] = {}
+        clock = clock or asyncio.get_running_loop().time
+        self._lookups = Lookups(clock)
+        self._keys = SigningKeys(self._stub, clock)
 
     async def __call__(self, credential: str) -> Principal:
-        """Answer on whose behalf the bearer of this key calls."""
-        if not API_KEY.match(credential):  # spares auth what cannot be a key
+        """Answer on whose behalf the bearer of this credential calls."""
+        if API_KEY.match(credential):  # spares auth what cannot be a key
+            digest = sha256(credential.encode()).digest()
+            return await self._lookups.get(digest, lambda: self._of_api_key(credential))
+        claims = access_tokens.verify(credential, await self._keys.including(access_tokens.named_key(credential)))
+        digest = sha256(f"session {claims.session_id}".encode()).digest()
+        who = await self._lookups.get(digest, lambda: self._of_session(claims.session_id))
+        if who.user_id != claims.user_id:
             raise AppError(Reason.UNAUTHENTICATED)
-        digest = sha256(credential.encode()).digest()  # the key itself is kept nowhere
-        answer = self._remembered(digest)
-        if answer is _MISSING:
-            # Shielded: one caller that gives up must not take the answer from the others that wait for it.
-            answer = await asyncio.shield(self._look_up(digest, credential))
-        if not isinstance(answer, Principal):
-            raise AppError(Reason.UNAUTHENTICATED)
-        return answer
+        return who
 
-    def _remembered(self, digest: bytes) -> "_Answer | _Missing":
-        answer, until = self._known.get(digest, (None, float("-inf")))
-        if until <= self._clock():
-            return _MISSING
-        self._known.move_to_end(digest)
-        return answer
+    async def _of_api_key(self, key: str) -> Answer:
+        request = credential_service_pb2.ResolveApiKeyRequest(key=key)
+        found = await _asked(lambda: self._stub.ResolveApiKey(request, timeout=LOOK_UP_SECONDS))
+        if found is None:
+            return None
+        return Principal(
+            organization_id=UUID(found.organization_id),
+            user_id=UUID(found.user_id) if found.user_id else None,
+            role=found.role,
+            credential_id=found.api_key_id,
+            scopes=frozenset(found.scopes),
+            assigned_repositories=frozenset(found.assigned_repository_ids),
+        )
 
-    def _look_up(self, digest: bytes, credential: str) -> asyncio.Task[_Answer]:
-        task = self._under_way.get(digest)
-        if task is None:
-            context = contextvars.copy_context()
-            context.run(deadline.set, None)  # the first caller's deadline is not that of those who join
-            task = asyncio.create_task(self._ask(digest, credential), context=context)
-            self._under_way[digest] = task
-            task.add_done_callback(lambda done: self._ended(digest, done))
-        return task
-
-    def _ended(self, digest: bytes, task: asyncio.Task[_Answer]) -> None:
-        self._under_way.pop(digest, None)
-        if not task.cancelled():
-            task.exception()  # has been raised in those who waited, and nobody may be left
-
-    async def _ask(self, digest: bytes, credential: str) -> _Answer:
-        answer: _Answer = None
-        try:
-            with rpc_errors():
-                request = credential_service_pb2.ResolveApiKeyRequest(key=credential)
-                found = await self._stub.ResolveApiKey(request, timeout=LOOK_UP_SECONDS)
-            answer = _principal(found)
-        except AppError as error:
-            if error.reason is not Reason.UNAUTHENTICATED:
-                # Whatever is wrong there, the caller's key may be good: it must not be told to throw it away.
-                _logger.warning("auth does not answer", reason=error.reason.value, message=error.message)
-                raise AppError(
-                    Reason.UNAVAILABLE, "The credential cannot be checked now.", retry_after=timedelta(seconds=1)
-                ) from None
-        self._remember(digest, answer)
-        return answer
-
-    def _remember(self, digest: bytes, answer: _Answer) -> None:
-        self._known[digest] = (answer, self._clock() + (UNKNOWN_SECONDS if answer is None else KNOWN_SECONDS))
-        self._known.move_to_end(digest)
-        while len(self._known) > CAPACITY:
-            self._known.popitem(last=False)
+    async def _of_session(self, session_id: UUID) -> Answer:
+        request = credential_service_pb2.ResolveSessionRequest(session_id=str(session_id))
+        found = await _asked(lambda: self._stub.ResolveSession(request, timeout=LOOK_UP_SECONDS))
+        if found is None:
+            return None
+        return Principal(
+            organization_id=UUID(found.organization_id),
+            user_id=UUID(found.user_id),
+            role=found.role,
+            credential_id=str(session_id),
+            session_id=session_id,
+            assigned_repositories=frozenset(found.assigned_repository_ids),
+        )
 
 
-class _Missing:
-    """Nothing is remembered; None would say that the key is nobody's."""
+class SigningKeys:
+    """The public keys of access tokens as auth lists them, asked for again after a minute, or when one is missing."""
+
+    def __init__(self, stub: credential_service_pb2_grpc.CredentialServiceStub, clock: Callable[[], float]) -> None:
+        self._stub = stub
+        self._clock = clock
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def including(self, kid: str) -> access_tokens.PublicKeys:
+        """Answer the keys, with this one if auth has it. Raises AppError(UNAVAILABLE) if they can't be had at all."""
+        if self._is_due(kid):
+            async with self._asking:
+                if self._is_due(kid):
+                    await self._ask()
+        return self._keys
+
+    def _is_due(self, kid: str) -> bool:
+        age = self._clock() - self._asked_at
+        return age >= (KEYS_SECONDS if kid in self._keys else KEYS_AGAIN_SECONDS)
+
+    async def _ask(self) -> None:
+        request = credential_service_pb2.ListSigningKeysRequest()
+        found = await _asked(lambda: self._stub.ListSigningKeys(request, timeout=LOOK_UP_SECONDS))
+        if found is not None:
+            self._keys = {k.key_id: Ed25519PublicKey.from_public_bytes(k.public_key) for k in found.keys}
+        self._asked_at = self._clock()
 
 
-_MISSING = _Missing()
-
-
-def _principal(found: credential_service_pb2.ResolveApiKeyResponse) -> Principal:
-    return Principal(
-        organization_id=UUID(found.organization_id),
-        user_id=UUID(found.user_id) if found.user_id else None,
-        role=found.role,
-        credential_id=found.api_key_id,
-        scopes=frozenset(found.scopes),
-    )
+async def _asked(call: Callable[[], Awaitable[AnswerT]]) -> AnswerT | None:
+    """Answer what auth answers, None for UNAUTHENTICATED. Raises AppError(UNAVAILABLE) for everything else."""
+    try:
+        with rpc_errors():
+            return await call()
+    except AppError as error:
+        if error.reason is Reason.UNAUTHENTICATED:
+            return None
+        # Whatever is wrong there, the caller's credential may be good: it must not be told to throw it away.
+        _logger.warning("auth does not answer", reason=error.reason.value, message=error.message)
+        raise AppError(
+            Reason.UNAVAILABLE, "The credential cannot be checked now.", retry_after=timedelta(seconds=1)
+        ) from None

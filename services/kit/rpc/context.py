@@ -16,10 +16,14 @@ class Principal:
     role: str  # owner, billing_manager, repo_admin or contributor
     credential_id: str
     scopes: frozenset[str] = frozenset({"all"})
+    session_id: UUID | None = None  # of an access token; None for an API key
+    assigned_repositories: frozenset[str] = frozenset()  # ids; they limit the roles that the contract says so of
 
 
 _principal: ContextVar[Principal | None] = ContextVar("principal", default=None)
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+# Where an outside caller is, as the edge saw it: an IP address, "" where nobody knows. For throttling and audit log.
+client_address: ContextVar[str] = ContextVar("client_address", default="")
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # of the event loop's clock, in seconds
 
 

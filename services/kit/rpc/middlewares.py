@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind
 
 from services.kit.errors import AppError, Reason, Violation
 from services.kit.rpc.chain import Call, Middleware, Next
-from services.kit.rpc.context import Principal, deadline, principal, request_id, set_principal
+from services.kit.rpc.context import Principal, client_address, deadline, principal, request_id, set_principal
 from services.kit.rpc.requests import nul_violations
 from services.kit.rpc.status import code
 from services.kit.telemetry import log as logs
@@ -26,6 +26,7 @@ from services.kit.telemetry import trace as traces
 
 CALLER = "x-lintel-caller"
 REQUEST_ID = "x-request-id"
+CLIENT_ADDRESS = "x-lintel-client-address"  # set by the edge, which removes what comes from outside under x-lintel-
 USEFUL_TIME = 0.1  # seconds; with less left a call is refused at once, as its answer would come too late
 SHAVED_TIME = 0.02  # seconds kept back to report which inner call was slow (boulder's figure)
 MAX_VIOLATIONS = 20  # they travel as metadata, of which gRPC takes 8 KiB
@@ -73,10 +74,14 @@ async def access_log(call: Call, proceed: Next) -> None:
 
 
 async def identify(call: Call, proceed: Next) -> None:
-    """Take the caller's request id if it is sane, else make one; it stands in every log line below."""
+    """Take the caller's request id if it is sane, else make one; it stands in every log line below.
+
+    The outside caller's address is what the edge says: nobody else opens a public listener.
+    """
     given = call.metadata.get(REQUEST_ID, "")
     identifier = given if _SANE_ID.match(given) else uuid4().hex
     request_id.set(identifier)
+    client_address.set("" if call.rule.is_internal else call.metadata.get(CLIENT_ADDRESS, ""))
     with structlog.contextvars.bound_contextvars(request_id=identifier):
         await proceed()
 

@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.rpc import middlewares, options
-from services.kit.rpc.chain import Chain
+from services.kit.rpc.chain import Chain, Middleware
+from services.kit.rpc.idempotency import Replay, idempotency
 from services.kit.rpc.policy import Policy, check
+from services.kit.rpc.rate import CALLER_RATE, Rate, limit_rate
 
 MAX_SOCKET_PATH = 107  # bytes; Linux keeps 108 for the path and its final zero
 MAX_CONCURRENT_CALLS = 256  # of one listener; a Python process serves some thousand calls a second
@@ -32,6 +35,20 @@ class Registered:
     descriptor: ServiceDescriptor
 
 
+@dataclass(frozen=True, slots=True)
+class Repeatable:
+    """Where a role keeps idempotency keys, and how it answers again; see services.kit.rpc.idempotency."""
+
+    keys: IdempotencyKeys
+    replays: Mapping[str, Replay]
+
+    def middleware(self, services: Sequence[Registered]) -> Middleware:
+        """Answer the middleware for the methods of `services`."""
+        methods = [method for service in services for method in service.descriptor.methods]
+        answers = {f"/{m.containing_service.full_name}/{m.name}": m.output_type for m in methods}
+        return idempotency(self.keys, self.replays, answers)
+
+
 class RpcServer:
     """A listening server with health and reflection. Raises PolicyError when an RPC has no line in the policy."""
 
@@ -44,8 +61,13 @@ class RpcServer:
         *,
         authenticator: middlewares.Authenticator | None = None,
         with_reflection: bool = True,
+        repeatable: Repeatable | None = None,
+        caller_rate: Rate = CALLER_RATE,
     ) -> None:
-        """Without an authenticator the listener is internal: the mesh's roles are let in, and nobody else."""
+        """Without an authenticator the listener is internal: the mesh's roles are let in, and nobody else.
+
+        On a public one `Idempotency-Key` is honoured where `repeatable` is given, and each credential has its rate.
+        """
         is_internal = authenticator is None
         check(policy, [s.descriptor for s in services], is_internal=is_internal)
         if not address.startswith("unix:"):
@@ -53,7 +75,7 @@ class RpcServer:
         identity = (
             [middlewares.authorize_caller]
             if authenticator is None
-            else [middlewares.authenticate(authenticator), middlewares.authorize]
+            else [middlewares.authenticate(authenticator), middlewares.authorize, limit_rate(caller_rate)]
         )
         self._chain = Chain(
             policy,
@@ -66,6 +88,7 @@ class RpcServer:
                 middlewares.admit(MAX_CONCURRENT_CALLS, name),
                 *identity,
                 middlewares.validate,
+                *([repeatable.middleware(services)] if repeatable is not None else []),
                 middlewares.error_boundary,
             ],
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.kit.artefacts.artefacts import Artefacts
 from services.kit.artefacts.port import Holder
 from services.kit.errors import AppError, Reason
-from services.kit.ids import new_id
+from services.kit.ids import resource_id
 from services.kit.postgres.pool import Database, Row
 from services.kit.rpc.context import Principal
 from services.kit.telemetry import trace
@@ -39,7 +39,7 @@ class LocalReviews:
         """
         if self._places.locked():
             raise AppError(Reason.OVERLOADED, "Too many uploads at a time.", retry_after=timedelta(seconds=5))
-        run_id = new_id()
+        run_id = resource_id()
         async with self._places:
             with Staging() as staging:
                 async for piece in pieces:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 from lintel.review.v1 import local_review_service_pb2 as pb
 from lintel.review.v1.local_review_service_pb2_grpc import LocalReviewServiceServicer
@@ -15,19 +16,29 @@ from services.review.local.pieces import Part, Piece
 from services.review.local.reviews import LocalReviews
 from services.review.messages import review
 from services.review.policy import UPLOAD_DEADLINE
+from services.review.reviews import Reviews
+from services.review.viewer import Viewer
+
+CREATE_LOCAL_REVIEW = "/lintel.review.v1.LocalReviewService/CreateLocalReview"
 
 
 class LocalReviewServer(LocalReviewServiceServicer):
     """lintel.review.v1.LocalReviewService."""
 
-    def __init__(self, reviews: LocalReviews) -> None:
+    def __init__(self, uploads: LocalReviews, reviews: Reviews) -> None:
+        self._uploads = uploads
         self._reviews = reviews
+
+    async def replay(self, review_id: str) -> pb.CreateLocalReviewResponse:
+        """Answer again what beginning this review answered. Raises AppError NOT_FOUND."""
+        row = await self._reviews.get(Viewer.of(principal()), UUID(review_id))
+        return pb.CreateLocalReviewResponse(review=review(row))
 
     async def CreateLocalReview(  # noqa: N802
         self, request: pb.CreateLocalReviewRequest, context: RpcContext
     ) -> pb.CreateLocalReviewResponse:
         """Review a change given whole."""
-        row = await self._reviews.create(principal(), _options(request.options), _given(request))
+        row = await self._uploads.create(principal(), _options(request.options), _given(request))
         return pb.CreateLocalReviewResponse(review=review(row))
 
     async def UploadSource(  # noqa: N802
@@ -41,7 +52,7 @@ class LocalReviewServer(LocalReviewServiceServicer):
                 if first is None or first.WhichOneof("piece") != "options":
                     raise AppError(Reason.INVALID_REQUEST, "The first piece must be the options.")
                 check_request(first)
-                row = await self._reviews.create(who, _options(first.options), _pieces(requests))
+                row = await self._uploads.create(who, _options(first.options), _pieces(requests))
         except TimeoutError:
             raise AppError(Reason.DEADLINE_EXCEEDED, "The upload took too long.") from None
         return pb.UploadSourceResponse(review=review(row))

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
+from gateway.problems import http_status
 from gateway.public import PUBLIC_SERVICES
 from gateway.transcode.rules import read_rules
 from gateway.webhooks import HEADERS
@@ -52,7 +53,7 @@ async def test_every_reference_and_identifier_resolves(document: dict[str, Any])
     assert len(identifiers) == len(set(identifiers))
     for path, methods in document["paths"].items():
         for operation in methods.values():
-            named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+            named = {p["name"] for p in operation.get("parameters", ()) if p.get("in") == "path"}
             assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
             assert operation["summary"]
 
@@ -91,13 +92,30 @@ async def test_declared_rules_are_told(document: dict[str, Any]) -> None:
     assert body["additionalProperties"] is False
     assert (body["properties"]["name"]["minLength"], body["properties"]["name"]["maxLength"]) == (1, 100)
     assert body["properties"]["scopes"]["maxItems"] == 2
-    (parameter,) = document["paths"]["/codeReview/{id}"]["get"]["parameters"]
+    parameter, header = document["paths"]["/codeReview/{id}"]["get"]["parameters"]
+    assert header == {"$ref": "#/components/parameters/RequestTimeout"}
     assert parameter["schema"]["format"] == "uuid"
     parameters = document["paths"]["/webhook-health/deliveries"]["get"]["parameters"]
     assert parameters[0]["schema"]["minimum"] == 0
     assert parameters[2]["schema"]["enum"] == ["received", "processed", "ignored", "failed"]
     problem = document["components"]["schemas"]["Problem"]
     assert problem["properties"]["reason"]["enum"] == [r.value for r in Reason]
+
+
+async def test_failures_are_told_by_status_with_their_reasons(document: dict[str, Any]) -> None:
+    one = document["paths"]["/codeReview/{id}"]["get"]
+    assert set(one["responses"]) == {"200", "400", "401", "403", "404", "429", "500", "503", "504", "default"}
+    create = document["paths"]["/codeReview/local"]["post"]
+    assert set(create["responses"]) >= {"202", "409", "413", "415"}
+    assert {"$ref": "#/components/parameters/IdempotencyKey"} in create["parameters"]
+    assert {"$ref": "#/components/parameters/IdempotencyKey"} not in document["paths"]["/auth/api-keys"]["post"][
+        "parameters"
+    ]
+    told = document["components"]["responses"]
+    assert "`IDEMPOTENCY_KEY_REUSED`" in told["Problem409"]["description"]
+    assert "Retry-After" in told["Problem429"]["headers"]
+    for reason in Reason:
+        assert f"`{reason.value}`" in told[f"Problem{http_status(reason)}"]["description"]
 
 
 async def test_the_page_needs_nothing_else(rest: httpx2.AsyncClient, document: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from lintel.webhooks.v1 import ingest_service_pb2_grpc as ingest_grpc
 
 from gateway.app import Running, running
 from gateway.config import GatewayConfig
+from gateway.grpc_edge.proxy import client_address
 from gateway.listeners import unix_listener
 from gateway.public import PUBLIC_SERVICES
 from services.kit.app import DRAIN_SECONDS
@@ -85,12 +86,36 @@ async def test_a_head_without_end_is_cut_off(direct: Running) -> None:
 
 async def test_unary_calls_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:
     stub = reviews_grpc.CodeReviewServiceStub(channel)
-    metadata = (*CREDENTIAL, ("x-request-id", "r1"), ("x-lintel-caller", "review"), ("other", "1"))
+    spoofed = (("x-lintel-caller", "review"), ("x-lintel-client-address", "6.6.6.6"))
+    metadata = (*CREDENTIAL, ("x-request-id", "r1"), *spoofed, ("other", "1"))
     answer = await stub.GetReview(reviews.GetReviewRequest(id=ID), metadata=metadata, timeout=7)
     assert answer.review.id == ID
     seen = upstream.script.metadata[0]
     assert (seen["x-request-id"], seen["x-lintel-caller"]) == ("r1", "gateway")
     assert "other" not in seen
+    assert seen["x-lintel-client-address"] == "127.0.0.1"
+
+
+async def test_a_rest_caller_s_address_is_that_of_the_connection(direct: Running, upstream: Upstream) -> None:
+    spoofed = {"x-lintel-client-address": "6.6.6.6", "x-forwarded-for": "7.7.7.7", "authorization": f"Bearer {KEY}"}
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{direct.port}", headers=spoofed) as client:
+        assert (await client.get(f"/codeReview/{ID}")).status_code == 200
+    assert upstream.script.metadata[0]["x-lintel-client-address"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:10.0.0.7:51234", "10.0.0.7"),
+        ("ipv6:%5B::1%5D:51234", "::1"),
+        ("ipv6:[fe80::1%25eth0]:1", "fe80::1"),
+        ("unix:", ""),
+        ("", ""),
+        ("ipv4:x:1", ""),
+    ],
+)
+def test_addresses_of_peers(peer: str, address: str) -> None:
+    assert client_address(peer) == address
 
 
 async def test_rich_errors_pass(channel: grpc.aio.Channel, upstream: Upstream) -> None:

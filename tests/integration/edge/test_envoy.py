@@ -125,6 +125,18 @@ async def test_rest_passes(edge: httpx2.AsyncClient, proxy: Proxy, upstream: Ups
     check_problem(await edge.post("/auth/api-keys", json={"nope": 1}), 400, "INVALID_REQUEST")
 
 
+SPOOFED = {"x-lintel-client-address": "6.6.6.6", "x-forwarded-for": "7.7.7.7", "x-real-ip": "8.8.8.8"}
+
+
+async def test_nobody_outside_says_where_he_is(
+    edge: httpx2.AsyncClient, channel: grpc.aio.Channel, upstream: Upstream
+) -> None:
+    await edge.get(f"/codeReview/{ID}", headers=[*SPOOFED.items(), ("X-Lintel-Client-Address", "9.9.9.9")])
+    stub = reviews_grpc.CodeReviewServiceStub(channel)
+    await stub.GetReview(reviews.GetReviewRequest(id=ID), metadata=(*CREDENTIAL, *SPOOFED.items()))
+    assert [seen["x-lintel-client-address"] for seen in upstream.script.metadata] == ["127.0.0.1"] * 2
+
+
 async def test_events_pass_and_end_with_the_client(edge: httpx2.AsyncClient, upstream: Upstream) -> None:
     upstream.script.events.put_nowait(reviews.WatchReviewResponse(review=review_pb2.Review(id=ID)))
     async with edge.stream("GET", f"/codeReview/{ID}/events") as answer:

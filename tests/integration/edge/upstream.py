@@ -15,6 +15,8 @@ from lintel.auth.v1 import api_key_service_pb2 as keys
 from lintel.auth.v1 import api_key_service_pb2_grpc as keys_grpc
 from lintel.llm.v1 import model_service_pb2 as models
 from lintel.llm.v1 import model_service_pb2_grpc as models_grpc
+from lintel.llm.v1 import usage_service_pb2 as usage
+from lintel.llm.v1 import usage_service_pb2_grpc as usage_grpc
 from lintel.orgs.v1 import organization_service_pb2 as orgs
 from lintel.orgs.v1 import organization_service_pb2_grpc as orgs_grpc
 from lintel.review.v1 import code_review_service_pb2 as reviews
@@ -94,6 +96,12 @@ class _Models(models_grpc.ModelServiceServicer):
     async def ListProviders(self, request: Any, context: Any) -> Any:
         return await self._script().play("ListProviders", request, context, models.ListProvidersResponse())
 
+    async def ListModels(self, request: Any, context: Any) -> Any:
+        return await self._script().play("ListModels", request, context, models.ListModelsResponse())
+
+    async def TestModel(self, request: Any, context: Any) -> Any:
+        return await self._script().play("TestModel", request, context, models.TestModelResponse())
+
 
 class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
     def __init__(self, script: Callable[[], Script]) -> None:
@@ -107,6 +115,17 @@ class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
 
     async def RedeliverDelivery(self, request: Any, context: Any) -> Any:
         return await self._script().play("RedeliverDelivery", request, context, deliveries.Delivery(id=request.id))
+
+
+class _Usage(usage_grpc.UsageServiceServicer):
+    async def GetTokenUsage(self, request: Any, context: Any) -> Any:
+        raise AppError(Reason.UNIMPLEMENTED)
+
+    async def GetBudget(self, request: Any, context: Any) -> Any:
+        raise AppError(Reason.UNIMPLEMENTED)
+
+    async def UpdateBudget(self, request: Any, context: Any) -> Any:
+        raise AppError(Reason.UNIMPLEMENTED)
 
 
 class _LocalReviews(local_reviews_grpc.LocalReviewServiceServicer):
@@ -210,6 +229,9 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
                 local = local_reviews.DESCRIPTOR.services_by_name["LocalReviewService"]
                 add_local = local_reviews_grpc.add_LocalReviewServiceServicer_to_server
                 services.append(Registered(add_local, _LocalReviews(), local))
+            if role == "llm_gateway":
+                described = usage.DESCRIPTOR.services_by_name["UsageService"]
+                services.append(Registered(usage_grpc.add_UsageServiceServicer_to_server, _Usage(), described))
             policy = {method: read(EVERYONE) for method in methods([s.descriptor for s in services])}
             server = RpcServer(
                 role,

@@ -70,7 +70,7 @@ def empty() -> Iterator[str]:
 
 def test_the_port_that_speaks_grpc_is_found(web: str, empty: str) -> None:
     with ReviewClient(Address("there", (web, empty), is_local=True), "t") as client:
-        with pytest.raises(RefusedError, match="no local reviews"):
+        with pytest.raises(RefusedError, match="an older one"):
             client.upload([])
         with pytest.raises(RefusedError):
             client.get("id")

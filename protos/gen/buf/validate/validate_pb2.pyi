@@ -5,9 +5,11 @@ The part of protovalidate's option schema that our protos use. Names and field n
 which is what makes its runtime understand them; add a rule here before using it.
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
@@ -175,17 +177,20 @@ class BytesRules(_message.Message):
 
     MIN_LEN_FIELD_NUMBER: _builtins.int
     MAX_LEN_FIELD_NUMBER: _builtins.int
+    LEN_FIELD_NUMBER: _builtins.int
     min_len: _builtins.int
     max_len: _builtins.int
+    len: _builtins.int
     def __init__(
         self,
         *,
         min_len: _builtins.int | None = ...,
         max_len: _builtins.int | None = ...,
+        len: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["max_len", b"max_len", "min_len", b"min_len"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["len", b"len", "max_len", b"max_len", "min_len", b"min_len"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_len", b"max_len", "min_len", b"min_len"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["len", b"len", "max_len", b"max_len", "min_len", b"min_len"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,15 +201,19 @@ class EnumRules(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DEFINED_ONLY_FIELD_NUMBER: _builtins.int
+    NOT_IN_FIELD_NUMBER: _builtins.int
     defined_only: _builtins.bool
+    @_builtins.property
+    def not_in(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
         self,
         *,
         defined_only: _builtins.bool | None = ...,
+        not_in: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["defined_only", b"defined_only"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["defined_only", b"defined_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["defined_only", b"defined_only", "not_in", b"not_in"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -216,17 +225,24 @@ class RepeatedRules(_message.Message):
 
     MIN_ITEMS_FIELD_NUMBER: _builtins.int
     MAX_ITEMS_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     min_items: _builtins.int
     max_items: _builtins.int
+    unique: _builtins.bool
+    @_builtins.property
+    def items(self) -> Global___FieldRules: ...
     def __init__(
         self,
         *,
         min_items: _builtins.int | None = ...,
         max_items: _builtins.int | None = ...,
+        unique: _builtins.bool | None = ...,
+        items: Global___FieldRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["max_items", b"max_items", "min_items", b"min_items"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "max_items", b"max_items", "min_items", b"min_items", "unique", b"unique"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_items", b"max_items", "min_items", b"min_items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "max_items", b"max_items", "min_items", b"min_items", "unique", b"unique"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'lintel/auth/v1/credential_service.proto\x12\x0elintel.auth.v1\x1a\x1b\x62uf/validate/validate.proto\"/\n\x14ResolveApiKeyRequest\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"s\n\x15ResolveApiKeyResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\napi_key_id\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06scopes\x18\x05 \x03(\t2q\n\x11\x43redentialService\x12\\\n\rResolveApiKey\x12$.lintel.auth.v1.ResolveApiKeyRequest\x1a%.lintel.auth.v1.ResolveApiKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'lintel/auth/v1/credential_service.proto\x12\x0elintel.auth.v1\x1a\x1b\x62uf/validate/validate.proto\"/\n\x14ResolveApiKeyRequest\x12\x17\n\x03key\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"\x94\x01\n\x15ResolveApiKeyResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\napi_key_id\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x0e\n\x06scopes\x18\x05 \x03(\t\x12\x1f\n\x17\x61ssigned_repository_ids\x18\x06 \x03(\t\"5\n\x15ResolveSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"q\n\x16ResolveSessionResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x1f\n\x17\x61ssigned_repository_ids\x18\x04 \x03(\t\"\x18\n\x16ListSigningKeysRequest\"C\n\x17ListSigningKeysResponse\x12(\n\x04keys\x18\x01 \x03(\x0b\x32\x1a.lintel.auth.v1.SigningKey\"0\n\nSigningKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\"i\n\x12\x45ndSessionsRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\rends_api_keys\x18\x03 \x01(\x08\"9\n\x13\x45ndSessionsResponse\x12\x10\n\x08sessions\x18\x01 \x01(\x05\x12\x10\n\x08\x61pi_keys\x18\x02 \x01(\x05\"X\n\x18\x44\x65leteCredentialsRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x1b\n\x19\x44\x65leteCredentialsResponse2\xf8\x03\n\x11\x43redentialService\x12\\\n\rResolveApiKey\x12$.lintel.auth.v1.ResolveApiKeyRequest\x1a%.lintel.auth.v1.ResolveApiKeyResponse\x12_\n\x0eResolveSession\x12%.lintel.auth.v1.ResolveSessionRequest\x1a&.lintel.auth.v1.ResolveSessionResponse\x12\x62\n\x0fListSigningKeys\x12&.lintel.auth.v1.ListSigningKeysRequest\x1a\'.lintel.auth.v1.ListSigningKeysResponse\x12V\n\x0b\x45ndSessions\x12\".lintel.auth.v1.EndSessionsRequest\x1a#.lintel.auth.v1.EndSessionsResponse\x12h\n\x11\x44\x65leteCredentials\x12(.lintel.auth.v1.DeleteCredentialsRequest\x1a).lintel.auth.v1.DeleteCredentialsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESOLVEAPIKEYREQUEST'].fields_by_name['key']._loaded_options = None
   _globals['_RESOLVEAPIKEYREQUEST'].fields_by_name['key']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_RESOLVESESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_RESOLVESESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ENDSESSIONSREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_ENDSESSIONSREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ENDSESSIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_ENDSESSIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELETECREDENTIALSREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_DELETECREDENTIALSREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELETECREDENTIALSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_DELETECREDENTIALSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_RESOLVEAPIKEYREQUEST']._serialized_start=88
   _globals['_RESOLVEAPIKEYREQUEST']._serialized_end=135
-  _globals['_RESOLVEAPIKEYRESPONSE']._serialized_start=137
-  _globals['_RESOLVEAPIKEYRESPONSE']._serialized_end=252
-  _globals['_CREDENTIALSERVICE']._serialized_start=254
-  _globals['_CREDENTIALSERVICE']._serialized_end=367
+  _globals['_RESOLVEAPIKEYRESPONSE']._serialized_start=138
+  _globals['_RESOLVEAPIKEYRESPONSE']._serialized_end=286
+  _globals['_RESOLVESESSIONREQUEST']._serialized_start=288
+  _globals['_RESOLVESESSIONREQUEST']._serialized_end=341
+  _globals['_RESOLVESESSIONRESPONSE']._serialized_start=343
+  _globals['_RESOLVESESSIONRESPONSE']._serialized_end=456
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_start=458
+  _globals['_LISTSIGNINGKEYSREQUEST']._serialized_end=482
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_start=484
+  _globals['_LISTSIGNINGKEYSRESPONSE']._serialized_end=551
+  _globals['_SIGNINGKEY']._serialized_start=553
+  _globals['_SIGNINGKEY']._serialized_end=601
+  _globals['_ENDSESSIONSREQUEST']._serialized_start=603
+  _globals['_ENDSESSIONSREQUEST']._serialized_end=708
+  _globals['_ENDSESSIONSRESPONSE']._serialized_start=710
+  _globals['_ENDSESSIONSRESPONSE']._serialized_end=767
+  _globals['_DELETECREDENTIALSREQUEST']._serialized_start=769
+  _globals['_DELETECREDENTIALSREQUEST']._serialized_end=857
+  _globals['_DELETECREDENTIALSRESPONSE']._serialized_start=859
+  _globals['_DELETECREDENTIALSRESPONSE']._serialized_end=886
+  _globals['_CREDENTIALSERVICE']._serialized_start=889
+  _globals['_CREDENTIALSERVICE']._serialized_end=1393
 # @@protoc_insertion_point(module_scope)

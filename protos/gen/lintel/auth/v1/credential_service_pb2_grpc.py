@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CredentialServiceStub:
-    """Internal: turns an opaque credential into the caller it stands for.
+    """Internal: turns a credential into the caller it stands for, and ends credentials.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,64 @@ class CredentialServiceStub:
                 request_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveApiKeyRequest.SerializeToString,
                 response_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ResolveSession = channel.unary_unary(
+                '/lintel.auth.v1.CredentialService/ResolveSession',
+                request_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveSessionRequest.SerializeToString,
+                response_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveSessionResponse.FromString,
+                _registered_method=True)
+        self.ListSigningKeys = channel.unary_unary(
+                '/lintel.auth.v1.CredentialService/ListSigningKeys',
+                request_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ListSigningKeysRequest.SerializeToString,
+                response_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ListSigningKeysResponse.FromString,
+                _registered_method=True)
+        self.EndSessions = channel.unary_unary(
+                '/lintel.auth.v1.CredentialService/EndSessions',
+                request_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.EndSessionsRequest.SerializeToString,
+                response_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.EndSessionsResponse.FromString,
+                _registered_method=True)
+        self.DeleteCredentials = channel.unary_unary(
+                '/lintel.auth.v1.CredentialService/DeleteCredentials',
+                request_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.DeleteCredentialsRequest.SerializeToString,
+                response_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.DeleteCredentialsResponse.FromString,
+                _registered_method=True)
 
 
 class CredentialServiceServicer:
-    """Internal: turns an opaque credential into the caller it stands for.
+    """Internal: turns a credential into the caller it stands for, and ends credentials.
     """
 
     def ResolveApiKey(self, request, context):
-        """Answers whose key this is; UNAUTHENTICATED if it is nobody's, ended or expired.
+        """Answers whose key this is; UNAUTHENTICATED if it is nobody's, ended or expired, or its user is not active.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveSession(self, request, context):
+        """Answers whose session this is, with the role of this moment; UNAUTHENTICATED if it ended, expired, or its user is
+        not active. The caller has verified the access token that names the session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSigningKeys(self, request, context):
+        """Answers the public keys that access tokens are verified with: the one that signs, and those before it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndSessions(self, request, context):
+        """Ends every session of a user and, where asked for, every API key of theirs. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCredentials(self, request, context):
+        """Forgets a user's credentials: password, sessions, API keys and identities of single sign-on. The e-mail is free
+        again. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +111,26 @@ def add_CredentialServiceServicer_to_server(servicer, server):
                     request_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveApiKeyRequest.FromString,
                     response_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveApiKeyResponse.SerializeToString,
             ),
+            'ResolveSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveSession,
+                    request_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveSessionRequest.FromString,
+                    response_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveSessionResponse.SerializeToString,
+            ),
+            'ListSigningKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSigningKeys,
+                    request_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ListSigningKeysRequest.FromString,
+                    response_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.ListSigningKeysResponse.SerializeToString,
+            ),
+            'EndSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndSessions,
+                    request_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.EndSessionsRequest.FromString,
+                    response_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.EndSessionsResponse.SerializeToString,
+            ),
+            'DeleteCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCredentials,
+                    request_deserializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.DeleteCredentialsRequest.FromString,
+                    response_serializer=lintel_dot_auth_dot_v1_dot_credential__service__pb2.DeleteCredentialsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lintel.auth.v1.CredentialService', rpc_method_handlers)
@@ -70,7 +140,7 @@ def add_CredentialServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CredentialService:
-    """Internal: turns an opaque credential into the caller it stands for.
+    """Internal: turns a credential into the caller it stands for, and ends credentials.
     """
 
     @staticmethod
@@ -90,6 +160,114 @@ class CredentialService:
             '/lintel.auth.v1.CredentialService/ResolveApiKey',
             lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveApiKeyRequest.SerializeToString,
             lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.auth.v1.CredentialService/ResolveSession',
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveSessionRequest.SerializeToString,
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.ResolveSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSigningKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.auth.v1.CredentialService/ListSigningKeys',
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.ListSigningKeysRequest.SerializeToString,
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.ListSigningKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.auth.v1.CredentialService/EndSessions',
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.EndSessionsRequest.SerializeToString,
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.EndSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.auth.v1.CredentialService/DeleteCredentials',
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.DeleteCredentialsRequest.SerializeToString,
+            lintel_dot_auth_dot_v1_dot_credential__service__pb2.DeleteCredentialsResponse.FromString,
             options,
             channel_credentials,
             insecure,

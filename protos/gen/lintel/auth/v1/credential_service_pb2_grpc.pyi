@@ -13,14 +13,26 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CredentialServiceStub:
-    """Internal: turns an opaque credential into the caller it stands for."""
+    """Internal: turns a credential into the caller it stands for, and ends credentials."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ResolveApiKey: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.ResolveApiKeyRequest, _credential_service_pb2.ResolveApiKeyResponse]
-    """Answers whose key this is; UNAUTHENTICATED if it is nobody's, ended or expired."""
+    """Answers whose key this is; UNAUTHENTICATED if it is nobody's, ended or expired, or its user is not active."""
+    ResolveSession: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.ResolveSessionRequest, _credential_service_pb2.ResolveSessionResponse]
+    """Answers whose session this is, with the role of this moment; UNAUTHENTICATED if it ended, expired, or its user is
+    not active. The caller has verified the access token that names the session.
+    """
+    ListSigningKeys: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.ListSigningKeysRequest, _credential_service_pb2.ListSigningKeysResponse]
+    """Answers the public keys that access tokens are verified with: the one that signs, and those before it."""
+    EndSessions: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.EndSessionsRequest, _credential_service_pb2.EndSessionsResponse]
+    """Ends every session of a user and, where asked for, every API key of theirs. Safe to repeat."""
+    DeleteCredentials: _aio.UnaryUnaryMultiCallable[_credential_service_pb2.DeleteCredentialsRequest, _credential_service_pb2.DeleteCredentialsResponse]
+    """Forgets a user's credentials: password, sessions, API keys and identities of single sign-on. The e-mail is free
+    again. Safe to repeat.
+    """
 
 class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Internal: turns an opaque credential into the caller it stands for."""
+    """Internal: turns a credential into the caller it stands for, and ends credentials."""
 
     @_abc_1.abstractmethod
     def ResolveApiKey(
@@ -28,6 +40,42 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _credential_service_pb2.ResolveApiKeyRequest,
         context: _aio.ServicerContext[_credential_service_pb2.ResolveApiKeyRequest, _abc.Awaitable[_credential_service_pb2.ResolveApiKeyResponse]],
     ) -> _abc.Awaitable[_credential_service_pb2.ResolveApiKeyResponse]:
-        """Answers whose key this is; UNAUTHENTICATED if it is nobody's, ended or expired."""
+        """Answers whose key this is; UNAUTHENTICATED if it is nobody's, ended or expired, or its user is not active."""
+
+    @_abc_1.abstractmethod
+    def ResolveSession(
+        self,
+        request: _credential_service_pb2.ResolveSessionRequest,
+        context: _aio.ServicerContext[_credential_service_pb2.ResolveSessionRequest, _abc.Awaitable[_credential_service_pb2.ResolveSessionResponse]],
+    ) -> _abc.Awaitable[_credential_service_pb2.ResolveSessionResponse]:
+        """Answers whose session this is, with the role of this moment; UNAUTHENTICATED if it ended, expired, or its user is
+        not active. The caller has verified the access token that names the session.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSigningKeys(
+        self,
+        request: _credential_service_pb2.ListSigningKeysRequest,
+        context: _aio.ServicerContext[_credential_service_pb2.ListSigningKeysRequest, _abc.Awaitable[_credential_service_pb2.ListSigningKeysResponse]],
+    ) -> _abc.Awaitable[_credential_service_pb2.ListSigningKeysResponse]:
+        """Answers the public keys that access tokens are verified with: the one that signs, and those before it."""
+
+    @_abc_1.abstractmethod
+    def EndSessions(
+        self,
+        request: _credential_service_pb2.EndSessionsRequest,
+        context: _aio.ServicerContext[_credential_service_pb2.EndSessionsRequest, _abc.Awaitable[_credential_service_pb2.EndSessionsResponse]],
+    ) -> _abc.Awaitable[_credential_service_pb2.EndSessionsResponse]:
+        """Ends every session of a user and, where asked for, every API key of theirs. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def DeleteCredentials(
+        self,
+        request: _credential_service_pb2.DeleteCredentialsRequest,
+        context: _aio.ServicerContext[_credential_service_pb2.DeleteCredentialsRequest, _abc.Awaitable[_credential_service_pb2.DeleteCredentialsResponse]],
+    ) -> _abc.Awaitable[_credential_service_pb2.DeleteCredentialsResponse]:
+        """Forgets a user's credentials: password, sessions, API keys and identities of single sign-on. The e-mail is free
+        again. Safe to repeat.
+        """
 
 def add_CredentialServiceServicer_to_server(servicer: CredentialServiceServicer, server: _aio.Server) -> None: ...

@@ -79,6 +79,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The provider limits the rate; try again after `retryAfter`."""
     ERROR_REASON_SOURCE_INVALID: _ErrorReason.ValueType  # 26
     """The uploaded change cannot be read as a unified diff."""
+    ERROR_REASON_REGISTRATION_CLOSED: _ErrorReason.ValueType  # 35
+    """Registration is closed: the first user has registered, and everybody else is invited."""
+    ERROR_REASON_EMAIL_TAKEN: _ErrorReason.ValueType  # 36
+    """Another user has this e-mail."""
+    ERROR_REASON_INVITATION_INVALID: _ErrorReason.ValueType  # 37
+    """An invitation that is unknown, used, withdrawn or expired."""
+    ERROR_REASON_LAST_OWNER: _ErrorReason.ValueType  # 38
+    """It would leave the organisation without an active owner."""
+    ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 39
+    """What is stored is not what the caller read; read it again and repeat the change."""
+    ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 60
+    """The idempotency key was used before, with another request."""
+    ERROR_REASON_IDEMPOTENCY_KEY_BUSY: _ErrorReason.ValueType  # 61
+    """The first call with this idempotency key is still on its way; try again after `retryAfter`."""
+    ERROR_REASON_BUDGET_SPENT: _ErrorReason.ValueType  # 80
+    """A budget for language models is spent; `scope`, `id`, `period` and `renew_time` say which, and until when."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every error a caller can meet. The wire carries the name without its prefix in ErrorInfo.reason and in the
@@ -139,6 +155,22 @@ ERROR_REASON_MODEL_RATE_LIMITED: ErrorReason.ValueType  # 25
 """The provider limits the rate; try again after `retryAfter`."""
 ERROR_REASON_SOURCE_INVALID: ErrorReason.ValueType  # 26
 """The uploaded change cannot be read as a unified diff."""
+ERROR_REASON_REGISTRATION_CLOSED: ErrorReason.ValueType  # 35
+"""Registration is closed: the first user has registered, and everybody else is invited."""
+ERROR_REASON_EMAIL_TAKEN: ErrorReason.ValueType  # 36
+"""Another user has this e-mail."""
+ERROR_REASON_INVITATION_INVALID: ErrorReason.ValueType  # 37
+"""An invitation that is unknown, used, withdrawn or expired."""
+ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 38
+"""It would leave the organisation without an active owner."""
+ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 39
+"""What is stored is not what the caller read; read it again and repeat the change."""
+ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 60
+"""The idempotency key was used before, with another request."""
+ERROR_REASON_IDEMPOTENCY_KEY_BUSY: ErrorReason.ValueType  # 61
+"""The first call with this idempotency key is still on its way; try again after `retryAfter`."""
+ERROR_REASON_BUDGET_SPENT: ErrorReason.ValueType  # 80
+"""A budget for language models is spent; `scope`, `id`, `period` and `renew_time` say which, and until when."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

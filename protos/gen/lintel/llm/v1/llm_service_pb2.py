@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flintel/llm/v1/llm_service.proto\x12\rlintel.llm.v1\x1a\x1b\x62uf/validate/validate.proto\"9\n\x14\x44\x65scribeModelRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"u\n\x15\x44\x65scribeModelResponse\x12\x12\n\nconfigured\x18\x01 \x01(\x08\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x18\n\x10max_input_tokens\x18\x04 \x01(\x05\x12\r\n\x05notes\x18\x05 \x03(\t\"\xe7\x01\n\x0f\x43ompleteRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x18\n\x07purpose\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1d\n\x0cinstructions\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05input\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\x0bjson_schema\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x10\x02\x12\"\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\"b\n\nTokenUsage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x10\n\x08reported\x18\x04 \x01(\x08\"k\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.lintel.llm.v1.TokenUsage2\xb5\x01\n\nLlmService\x12Z\n\rDescribeModel\x12#.lintel.llm.v1.DescribeModelRequest\x1a$.lintel.llm.v1.DescribeModelResponse\x12K\n\x08\x43omplete\x12\x1e.lintel.llm.v1.CompleteRequest\x1a\x1f.lintel.llm.v1.CompleteResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flintel/llm/v1/llm_service.proto\x12\rlintel.llm.v1\x1a\x1b\x62uf/validate/validate.proto\"S\n\x14\x44\x65scribeModelRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x18\n\x07purpose\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18(\"\xb2\x01\n\x15\x44\x65scribeModelResponse\x12\x12\n\nconfigured\x18\x01 \x01(\x08\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x18\n\x10max_input_tokens\x18\x04 \x01(\x05\x12\r\n\x05notes\x18\x05 \x03(\t\x12(\n\x05price\x18\x06 \x01(\x0b\x32\x19.lintel.llm.v1.ModelPrice\x12\x11\n\tfallbacks\x18\x07 \x03(\t\"k\n\nModelPrice\x12\x1d\n\x15input_usd_per_million\x18\x01 \x01(\x01\x12\x1e\n\x16\x63\x61\x63hed_usd_per_million\x18\x02 \x01(\x01\x12\x1e\n\x16output_usd_per_million\x18\x03 \x01(\x01\"\xdb\x02\n\x0f\x43ompleteRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1e\n\nrequest_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1a\n\x07purpose\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x1d\n\x0cinstructions\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05input\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x13\n\x0bjson_schema\x18\x06 \x01(\t\x12\"\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\x1c\n\nrepository\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12$\n\x13pull_request_number\x18\t \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x18\n\x06person\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1b\n\tcache_key\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"|\n\nTokenUsage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x05\x12\x15\n\rcached_tokens\x18\x02 \x01(\x05\x12\x15\n\routput_tokens\x18\x03 \x01(\x05\x12\x10\n\x08reported\x18\x04 \x01(\x08\x12\x18\n\x10reasoning_tokens\x18\x05 \x01(\x05\"\xca\x01\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12(\n\x05usage\x18\x04 \x01(\x0b\x32\x19.lintel.llm.v1.TokenUsage\x12\x15\n\x08\x63ost_usd\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\x0f\x66\x61llback_reason\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x0e\n\x06stored\x18\x08 \x01(\x08\x42\x0b\n\t_cost_usd\"S\n\x15StreamCompleteRequest\x12:\n\ncompletion\x18\x01 \x01(\x0b\x32\x1e.lintel.llm.v1.CompleteRequestB\x06\xbaH\x03\xc8\x01\x01\"b\n\x16StreamCompleteResponse\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12/\n\x04\x64one\x18\x02 \x01(\x0b\x32\x1f.lintel.llm.v1.CompleteResponseH\x00\x42\x07\n\x05piece2\x96\x02\n\nLlmService\x12Z\n\rDescribeModel\x12#.lintel.llm.v1.DescribeModelRequest\x1a$.lintel.llm.v1.DescribeModelResponse\x12K\n\x08\x43omplete\x12\x1e.lintel.llm.v1.CompleteRequest\x1a\x1f.lintel.llm.v1.CompleteResponse\x12_\n\x0eStreamComplete\x12$.lintel.llm.v1.StreamCompleteRequest\x1a%.lintel.llm.v1.StreamCompleteResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,30 +34,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DESCRIBEMODELREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_DESCRIBEMODELREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DESCRIBEMODELREQUEST'].fields_by_name['purpose']._loaded_options = None
+  _globals['_DESCRIBEMODELREQUEST'].fields_by_name['purpose']._serialized_options = b'\272H\004r\002\030('
   _globals['_COMPLETEREQUEST'].fields_by_name['organization_id']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_COMPLETEREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
   _globals['_COMPLETEREQUEST'].fields_by_name['purpose']._loaded_options = None
-  _globals['_COMPLETEREQUEST'].fields_by_name['purpose']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_COMPLETEREQUEST'].fields_by_name['purpose']._serialized_options = b'\272H\006r\004\020\001\030('
   _globals['_COMPLETEREQUEST'].fields_by_name['instructions']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['instructions']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_COMPLETEREQUEST'].fields_by_name['input']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['input']._serialized_options = b'\272H\004r\002\020\001'
-  _globals['_COMPLETEREQUEST'].fields_by_name['json_schema']._loaded_options = None
-  _globals['_COMPLETEREQUEST'].fields_by_name['json_schema']._serialized_options = b'\272H\004r\002\020\002'
   _globals['_COMPLETEREQUEST'].fields_by_name['max_output_tokens']._loaded_options = None
   _globals['_COMPLETEREQUEST'].fields_by_name['max_output_tokens']._serialized_options = b'\272H\004\032\002 \000'
+  _globals['_COMPLETEREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_COMPLETEREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_COMPLETEREQUEST'].fields_by_name['pull_request_number']._loaded_options = None
+  _globals['_COMPLETEREQUEST'].fields_by_name['pull_request_number']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_COMPLETEREQUEST'].fields_by_name['person']._loaded_options = None
+  _globals['_COMPLETEREQUEST'].fields_by_name['person']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_COMPLETEREQUEST'].fields_by_name['cache_key']._loaded_options = None
+  _globals['_COMPLETEREQUEST'].fields_by_name['cache_key']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_STREAMCOMPLETEREQUEST'].fields_by_name['completion']._loaded_options = None
+  _globals['_STREAMCOMPLETEREQUEST'].fields_by_name['completion']._serialized_options = b'\272H\003\310\001\001'
   _globals['_DESCRIBEMODELREQUEST']._serialized_start=79
-  _globals['_DESCRIBEMODELREQUEST']._serialized_end=136
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=138
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=255
-  _globals['_COMPLETEREQUEST']._serialized_start=258
-  _globals['_COMPLETEREQUEST']._serialized_end=489
-  _globals['_TOKENUSAGE']._serialized_start=491
-  _globals['_TOKENUSAGE']._serialized_end=589
-  _globals['_COMPLETERESPONSE']._serialized_start=591
-  _globals['_COMPLETERESPONSE']._serialized_end=698
-  _globals['_LLMSERVICE']._serialized_start=701
-  _globals['_LLMSERVICE']._serialized_end=882
+  _globals['_DESCRIBEMODELREQUEST']._serialized_end=162
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=165
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=343
+  _globals['_MODELPRICE']._serialized_start=345
+  _globals['_MODELPRICE']._serialized_end=452
+  _globals['_COMPLETEREQUEST']._serialized_start=455
+  _globals['_COMPLETEREQUEST']._serialized_end=802
+  _globals['_TOKENUSAGE']._serialized_start=804
+  _globals['_TOKENUSAGE']._serialized_end=928
+  _globals['_COMPLETERESPONSE']._serialized_start=931
+  _globals['_COMPLETERESPONSE']._serialized_end=1133
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_start=1135
+  _globals['_STREAMCOMPLETEREQUEST']._serialized_end=1218
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_start=1220
+  _globals['_STREAMCOMPLETERESPONSE']._serialized_end=1318
+  _globals['_LLMSERVICE']._serialized_start=1321
+  _globals['_LLMSERVICE']._serialized_end=1599
 # @@protoc_insertion_point(module_scope)

@@ -25,16 +25,20 @@ class DescribeModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Whose."""
+    purpose: _builtins.str
+    """review, verify, summary, conversation; empty: review."""
     def __init__(
         self,
         *,
         organization_id: _builtins.str = ...,
+        purpose: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id", "purpose", b"purpose"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -51,6 +55,8 @@ class DescribeModelResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MAX_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
     NOTES_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    FALLBACKS_FIELD_NUMBER: _builtins.int
     configured: _builtins.bool
     """Whether there is a model."""
     provider: _builtins.str
@@ -63,6 +69,14 @@ class DescribeModelResponse(_message.Message):
     def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the reader of a receipt should know: settings that are not used, and why."""
 
+    @_builtins.property
+    def price(self) -> Global___ModelPrice:
+        """What it costs; absent where the price is not known."""
+
+    @_builtins.property
+    def fallbacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What would be asked if this one fails, in this order, as provider:model."""
+
     def __init__(
         self,
         *,
@@ -71,14 +85,46 @@ class DescribeModelResponse(_message.Message):
         model: _builtins.str = ...,
         max_input_tokens: _builtins.int = ...,
         notes: _abc.Iterable[_builtins.str] | None = ...,
+        price: Global___ModelPrice | None = ...,
+        fallbacks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "max_input_tokens", b"max_input_tokens", "model", b"model", "notes", b"notes", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["configured", b"configured", "fallbacks", b"fallbacks", "max_input_tokens", b"max_input_tokens", "model", b"model", "notes", b"notes", "price", b"price", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeModelResponse: _TypeAlias = DescribeModelResponse  # noqa: Y015
+
+@_typing.final
+class ModelPrice(_message.Message):
+    """The price of a model in US dollars."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_USD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    CACHED_USD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    OUTPUT_USD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    input_usd_per_million: _builtins.float
+    """Of a million tokens sent."""
+    cached_usd_per_million: _builtins.float
+    """Of a million tokens sent that the provider had in its cache."""
+    output_usd_per_million: _builtins.float
+    """Of a million tokens received, reasoning included."""
+    def __init__(
+        self,
+        *,
+        input_usd_per_million: _builtins.float = ...,
+        cached_usd_per_million: _builtins.float = ...,
+        output_usd_per_million: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_usd_per_million", b"cached_usd_per_million", "input_usd_per_million", b"input_usd_per_million", "output_usd_per_million", b"output_usd_per_million"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelPrice: _TypeAlias = ModelPrice  # noqa: Y015
 
 @_typing.final
 class CompleteRequest(_message.Message):
@@ -93,20 +139,34 @@ class CompleteRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     JSON_SCHEMA_FIELD_NUMBER: _builtins.int
     MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    PULL_REQUEST_NUMBER_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
     organization_id: _builtins.str
     """Whose."""
     request_id: _builtins.str
     """Names the call: run, step and a digest of the input."""
     purpose: _builtins.str
-    """review or verify."""
+    """What it is for, which chooses the model: review, verify, summary, conversation."""
     instructions: _builtins.str
     """The instruction part; holds nothing untrusted."""
     input: _builtins.str
     """The untrusted part, fenced by the caller, secrets masked."""
     json_schema: _builtins.str
-    """JSON Schema of the answer."""
+    """JSON Schema of the answer; empty where the answer is text."""
     max_output_tokens: _builtins.int
     """Tokens it may answer with at most."""
+    repository: _builtins.str
+    """Full name of the repository it is about; empty: none."""
+    pull_request_number: _builtins.int
+    """The pull request it is about; 0: none."""
+    person: _builtins.str
+    """Who it is done for: an account of the code host, or a user's id; empty: not known."""
+    cache_key: _builtins.str
+    """Digest of what is asked, without what is random in it; where the operator has the cache on, an answer to the same
+    question of the same organisation may be given again. Empty: always asked anew.
+    """
     def __init__(
         self,
         *,
@@ -117,10 +177,14 @@ class CompleteRequest(_message.Message):
         input: _builtins.str = ...,
         json_schema: _builtins.str = ...,
         max_output_tokens: _builtins.int = ...,
+        repository: _builtins.str = ...,
+        pull_request_number: _builtins.int = ...,
+        person: _builtins.str = ...,
+        cache_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "instructions", b"instructions", "json_schema", b"json_schema", "max_output_tokens", b"max_output_tokens", "organization_id", b"organization_id", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "input", b"input", "instructions", b"instructions", "json_schema", b"json_schema", "max_output_tokens", b"max_output_tokens", "organization_id", b"organization_id", "person", b"person", "pull_request_number", b"pull_request_number", "purpose", b"purpose", "repository", b"repository", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,14 +200,17 @@ class TokenUsage(_message.Message):
     CACHED_TOKENS_FIELD_NUMBER: _builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REPORTED_FIELD_NUMBER: _builtins.int
+    REASONING_TOKENS_FIELD_NUMBER: _builtins.int
     input_tokens: _builtins.int
     """Sent, cached ones included."""
     cached_tokens: _builtins.int
     """Of these, from the provider's cache."""
     output_tokens: _builtins.int
-    """Received."""
+    """Received, reasoning included."""
     reported: _builtins.bool
     """False where the provider did not tell and the numbers are our estimate."""
+    reasoning_tokens: _builtins.int
+    """Of the output, what the model thought and did not say."""
     def __init__(
         self,
         *,
@@ -151,10 +218,11 @@ class TokenUsage(_message.Message):
         cached_tokens: _builtins.int = ...,
         output_tokens: _builtins.int = ...,
         reported: _builtins.bool = ...,
+        reasoning_tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reported", b"reported"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "reasoning_tokens", b"reasoning_tokens", "reported", b"reported"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -170,12 +238,24 @@ class CompleteResponse(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    COST_USD_FIELD_NUMBER: _builtins.int
+    FALLBACK_REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The answer: one JSON value, not yet held against the schema."""
+    """The answer: one JSON value, not yet held against the schema, or text where no schema was given."""
     provider: _builtins.str
     """The kind of provider."""
     model: _builtins.str
     """The model, as the provider names it."""
+    cost_usd: _builtins.float
+    """What it cost in US dollars; absent where the price is not known."""
+    fallback_reason: _builtins.str
+    """Why it is not the first choice that answered, for people; empty where it is."""
+    attempts: _builtins.int
+    """How often a provider was asked for it."""
+    stored: _builtins.bool
+    """Whether it is an earlier answer that was given again: nothing was paid for it now."""
     @_builtins.property
     def usage(self) -> Global___TokenUsage:
         """What it took."""
@@ -187,11 +267,71 @@ class CompleteResponse(_message.Message):
         provider: _builtins.str = ...,
         model: _builtins.str = ...,
         usage: Global___TokenUsage | None = ...,
+        cost_usd: _builtins.float | None = ...,
+        fallback_reason: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        stored: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cost_usd", b"cost_usd", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "provider", b"provider", "text", b"text", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "attempts", b"attempts", "cost_usd", b"cost_usd", "fallback_reason", b"fallback_reason", "model", b"model", "provider", b"provider", "stored", b"stored", "text", b"text", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_usd: _TypeAlias = _typing.Literal["cost_usd"]  # noqa: Y015
+    _WhichOneofArgType__cost_usd: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_usd) -> _WhichOneofReturnType__cost_usd | None: ...
+
+Global___CompleteResponse: _TypeAlias = CompleteResponse  # noqa: Y015
+
+@_typing.final
+class StreamCompleteRequest(_message.Message):
+    """Request of StreamComplete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPLETION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def completion(self) -> Global___CompleteRequest:
+        """What to complete."""
+
+    def __init__(
+        self,
+        *,
+        completion: Global___CompleteRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion", b"completion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CompleteResponse: _TypeAlias = CompleteResponse  # noqa: Y015
+Global___StreamCompleteRequest: _TypeAlias = StreamCompleteRequest  # noqa: Y015
+
+@_typing.final
+class StreamCompleteResponse(_message.Message):
+    """Response of StreamComplete: a piece."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """More of the text."""
+    @_builtins.property
+    def done(self) -> Global___CompleteResponse:
+        """The end: the whole answer as Complete would give it, its text left empty."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        done: Global___CompleteResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "piece", b"piece", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "piece", b"piece", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["text", "done"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___StreamCompleteResponse: _TypeAlias = StreamCompleteResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class LlmServiceStub:
                 request_serializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.CompleteRequest.SerializeToString,
                 response_deserializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.CompleteResponse.FromString,
                 _registered_method=True)
+        self.StreamComplete = channel.unary_stream(
+                '/lintel.llm.v1.LlmService/StreamComplete',
+                request_serializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.StreamCompleteRequest.SerializeToString,
+                response_deserializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.StreamCompleteResponse.FromString,
+                _registered_method=True)
 
 
 class LlmServiceServicer:
@@ -52,14 +57,22 @@ class LlmServiceServicer:
     """
 
     def DescribeModel(self, request, context):
-        """Answers which model a purpose would use; `configured` is false where there is none.
+        """Answers which model a purpose would use, and what it costs; `configured` is false where there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """Answers one completion. MODEL_NOT_CONFIGURED, MODEL_REFUSED, MODEL_UNAVAILABLE or MODEL_RATE_LIMITED otherwise.
+        """Answers one completion; asked again with the same request_id, it answers what it answered before and nothing is paid
+        twice. MODEL_NOT_CONFIGURED, MODEL_REFUSED, MODEL_UNAVAILABLE, MODEL_RATE_LIMITED or BUDGET_SPENT otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamComplete(self, request, context):
+        """Answers one completion piece by piece, as the model writes it. A caller that goes away ends the provider's stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -77,6 +90,11 @@ def add_LlmServiceServicer_to_server(servicer, server):
                     servicer.Complete,
                     request_deserializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.CompleteRequest.FromString,
                     response_serializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.CompleteResponse.SerializeToString,
+            ),
+            'StreamComplete': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamComplete,
+                    request_deserializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.StreamCompleteRequest.FromString,
+                    response_serializer=lintel_dot_llm_dot_v1_dot_llm__service__pb2.StreamCompleteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +152,33 @@ class LlmService:
             '/lintel.llm.v1.LlmService/Complete',
             lintel_dot_llm_dot_v1_dot_llm__service__pb2.CompleteRequest.SerializeToString,
             lintel_dot_llm_dot_v1_dot_llm__service__pb2.CompleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamComplete(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lintel.llm.v1.LlmService/StreamComplete',
+            lintel_dot_llm_dot_v1_dot_llm__service__pb2.StreamCompleteRequest.SerializeToString,
+            lintel_dot_llm_dot_v1_dot_llm__service__pb2.StreamCompleteResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,9 +17,13 @@ class LlmServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     DescribeModel: _aio.UnaryUnaryMultiCallable[_llm_service_pb2.DescribeModelRequest, _llm_service_pb2.DescribeModelResponse]
-    """Answers which model a purpose would use; `configured` is false where there is none."""
+    """Answers which model a purpose would use, and what it costs; `configured` is false where there is none."""
     Complete: _aio.UnaryUnaryMultiCallable[_llm_service_pb2.CompleteRequest, _llm_service_pb2.CompleteResponse]
-    """Answers one completion. MODEL_NOT_CONFIGURED, MODEL_REFUSED, MODEL_UNAVAILABLE or MODEL_RATE_LIMITED otherwise."""
+    """Answers one completion; asked again with the same request_id, it answers what it answered before and nothing is paid
+    twice. MODEL_NOT_CONFIGURED, MODEL_REFUSED, MODEL_UNAVAILABLE, MODEL_RATE_LIMITED or BUDGET_SPENT otherwise.
+    """
+    StreamComplete: _aio.UnaryStreamMultiCallable[_llm_service_pb2.StreamCompleteRequest, _llm_service_pb2.StreamCompleteResponse]
+    """Answers one completion piece by piece, as the model writes it. A caller that goes away ends the provider's stream."""
 
 class LlmServiceServicer(metaclass=_abc_1.ABCMeta):
     """Internal: language models, for the services that hold no key."""
@@ -30,7 +34,7 @@ class LlmServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _llm_service_pb2.DescribeModelRequest,
         context: _aio.ServicerContext[_llm_service_pb2.DescribeModelRequest, _abc.Awaitable[_llm_service_pb2.DescribeModelResponse]],
     ) -> _abc.Awaitable[_llm_service_pb2.DescribeModelResponse]:
-        """Answers which model a purpose would use; `configured` is false where there is none."""
+        """Answers which model a purpose would use, and what it costs; `configured` is false where there is none."""
 
     @_abc_1.abstractmethod
     def Complete(
@@ -38,6 +42,16 @@ class LlmServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _llm_service_pb2.CompleteRequest,
         context: _aio.ServicerContext[_llm_service_pb2.CompleteRequest, _abc.Awaitable[_llm_service_pb2.CompleteResponse]],
     ) -> _abc.Awaitable[_llm_service_pb2.CompleteResponse]:
-        """Answers one completion. MODEL_NOT_CONFIGURED, MODEL_REFUSED, MODEL_UNAVAILABLE or MODEL_RATE_LIMITED otherwise."""
+        """Answers one completion; asked again with the same request_id, it answers what it answered before and nothing is paid
+        twice. MODEL_NOT_CONFIGURED, MODEL_REFUSED, MODEL_UNAVAILABLE, MODEL_RATE_LIMITED or BUDGET_SPENT otherwise.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamComplete(
+        self,
+        request: _llm_service_pb2.StreamCompleteRequest,
+        context: _aio.ServicerContext[_llm_service_pb2.StreamCompleteRequest, _abc.AsyncIterator[_llm_service_pb2.StreamCompleteResponse]],
+    ) -> _abc.AsyncIterator[_llm_service_pb2.StreamCompleteResponse]:
+        """Answers one completion piece by piece, as the model writes it. A caller that goes away ends the provider's stream."""
 
 def add_LlmServiceServicer_to_server(servicer: LlmServiceServicer, server: _aio.Server) -> None: ...

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,58 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _TestCode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TestCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TestCode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEST_CODE_UNSPECIFIED: _TestCode.ValueType  # 0
+    """Never sent."""
+    TEST_CODE_OK: _TestCode.ValueType  # 1
+    """It answered."""
+    TEST_CODE_AUTH: _TestCode.ValueType  # 2
+    """The key is refused, or may not use this model."""
+    TEST_CODE_NOT_FOUND: _TestCode.ValueType  # 3
+    """There is no such model, or nothing at this address."""
+    TEST_CODE_BAD_REQUEST: _TestCode.ValueType  # 4
+    """The provider finds the settings wrong."""
+    TEST_CODE_PAYMENT: _TestCode.ValueType  # 5
+    """There is no credit left."""
+    TEST_CODE_RATE_LIMIT: _TestCode.ValueType  # 6
+    """The rate is limited; the key may be good."""
+    TEST_CODE_SERVER_ERROR: _TestCode.ValueType  # 7
+    """The provider has an error of its own."""
+    TEST_CODE_NETWORK: _TestCode.ValueType  # 8
+    """It cannot be reached, or not in time."""
+    TEST_CODE_UNKNOWN: _TestCode.ValueType  # 9
+    """Something else: `provider_message` says what is known."""
+
+class TestCode(_TestCode, metaclass=_TestCodeEnumTypeWrapper):
+    """How a test call went."""
+
+TEST_CODE_UNSPECIFIED: TestCode.ValueType  # 0
+"""Never sent."""
+TEST_CODE_OK: TestCode.ValueType  # 1
+"""It answered."""
+TEST_CODE_AUTH: TestCode.ValueType  # 2
+"""The key is refused, or may not use this model."""
+TEST_CODE_NOT_FOUND: TestCode.ValueType  # 3
+"""There is no such model, or nothing at this address."""
+TEST_CODE_BAD_REQUEST: TestCode.ValueType  # 4
+"""The provider finds the settings wrong."""
+TEST_CODE_PAYMENT: TestCode.ValueType  # 5
+"""There is no credit left."""
+TEST_CODE_RATE_LIMIT: TestCode.ValueType  # 6
+"""The rate is limited; the key may be good."""
+TEST_CODE_SERVER_ERROR: TestCode.ValueType  # 7
+"""The provider has an error of its own."""
+TEST_CODE_NETWORK: TestCode.ValueType  # 8
+"""It cannot be reached, or not in time."""
+TEST_CODE_UNKNOWN: TestCode.ValueType  # 9
+"""Something else: `provider_message` says what is known."""
+Global___TestCode: _TypeAlias = TestCode  # noqa: Y015
 
 @_typing.final
 class Provider(_message.Message):
@@ -92,3 +145,209 @@ class ListProvidersResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListProvidersResponse: _TypeAlias = ListProvidersResponse  # noqa: Y015
+
+@_typing.final
+class ListModelsRequest(_message.Message):
+    """Request of ListModels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The kind of provider; empty: that of the model in use."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsRequest: _TypeAlias = ListModelsRequest  # noqa: Y015
+
+@_typing.final
+class Model(_message.Message):
+    """A model of a provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PRESET_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The name to give as `model`."""
+    preset: _builtins.str
+    """The name to give as `llmProvider` or API_LLM_PROVIDER_MODEL."""
+    listed: _builtins.bool
+    """Whether the provider itself listed it just now; otherwise it is only known by name."""
+    @_builtins.property
+    def price(self) -> Global___ListedPrice:
+        """What it costs; absent where that is not known."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        preset: _builtins.str = ...,
+        listed: _builtins.bool = ...,
+        price: Global___ListedPrice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "listed", b"listed", "preset", b"preset", "price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class ListedPrice(_message.Message):
+    """A price in a list, in US dollars for a million tokens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_USD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    OUTPUT_USD_PER_MILLION_FIELD_NUMBER: _builtins.int
+    input_usd_per_million: _builtins.float
+    """Sent."""
+    output_usd_per_million: _builtins.float
+    """Received."""
+    def __init__(
+        self,
+        *,
+        input_usd_per_million: _builtins.float = ...,
+        output_usd_per_million: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_usd_per_million", b"input_usd_per_million", "output_usd_per_million", b"output_usd_per_million"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListedPrice: _TypeAlias = ListedPrice  # noqa: Y015
+
+@_typing.final
+class ListModelsResponse(_message.Message):
+    """Response of ListModels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """Why the provider itself could not be asked, for people; empty where it was."""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___Model]:
+        """The models."""
+
+    def __init__(
+        self,
+        *,
+        models: _abc.Iterable[Global___Model] | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class TestModelRequest(_message.Message):
+    """Request of TestModel: a Model of `byokConfig`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    API_KEY_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    BASE_URL_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    MAX_INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MAX_CONCURRENT_REQUESTS_FIELD_NUMBER: _builtins.int
+    REASONING_EFFORT_FIELD_NUMBER: _builtins.int
+    VERTEX_LOCATION_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """The kind of provider."""
+    api_key: _builtins.str
+    """The key, or the mask of the one that is stored."""
+    model: _builtins.str
+    """The model."""
+    base_url: _builtins.str
+    """Where it is, where that is not the provider's own address."""
+    temperature: _builtins.float
+    """The temperature; absent: as the model has it."""
+    max_input_tokens: _builtins.int
+    """Tokens it takes in at most; 0: as is known of the model."""
+    max_output_tokens: _builtins.int
+    """Tokens it may answer with at most; 0: no limit of its own."""
+    max_concurrent_requests: _builtins.int
+    """How many calls at once; 0: no limit of its own."""
+    reasoning_effort: _builtins.str
+    """How hard it thinks: none, minimal, low, medium, high, xhigh or max."""
+    vertex_location: _builtins.str
+    """The region of Vertex AI."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        api_key: _builtins.str = ...,
+        model: _builtins.str = ...,
+        base_url: _builtins.str = ...,
+        temperature: _builtins.float | None = ...,
+        max_input_tokens: _builtins.int = ...,
+        max_output_tokens: _builtins.int = ...,
+        max_concurrent_requests: _builtins.int = ...,
+        reasoning_effort: _builtins.str = ...,
+        vertex_location: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "temperature", b"temperature"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_temperature", b"_temperature", "api_key", b"api_key", "base_url", b"base_url", "max_concurrent_requests", b"max_concurrent_requests", "max_input_tokens", b"max_input_tokens", "max_output_tokens", b"max_output_tokens", "model", b"model", "provider", b"provider", "reasoning_effort", b"reasoning_effort", "temperature", b"temperature", "vertex_location", b"vertex_location"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__temperature: _TypeAlias = _typing.Literal["temperature"]  # noqa: Y015
+    _WhichOneofArgType__temperature: _TypeAlias = _typing.Literal["_temperature", b"_temperature"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__temperature) -> _WhichOneofReturnType__temperature | None: ...
+
+Global___TestModelRequest: _TypeAlias = TestModelRequest  # noqa: Y015
+
+@_typing.final
+class TestModelResponse(_message.Message):
+    """Response of TestModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OK_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    LATENCY_MS_FIELD_NUMBER: _builtins.int
+    PROVIDER_MESSAGE_FIELD_NUMBER: _builtins.int
+    ok: _builtins.bool
+    """Whether the model answered."""
+    code: Global___TestCode.ValueType
+    """How it went."""
+    latency_ms: _builtins.int
+    """How long the call took."""
+    provider_message: _builtins.str
+    """What the provider said, its secrets masked, or what is known where it said nothing."""
+    def __init__(
+        self,
+        *,
+        ok: _builtins.bool = ...,
+        code: Global___TestCode.ValueType = ...,
+        latency_ms: _builtins.int = ...,
+        provider_message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "latency_ms", b"latency_ms", "ok", b"ok", "provider_message", b"provider_message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestModelResponse: _TypeAlias = TestModelResponse  # noqa: Y015

@@ -40,6 +40,16 @@ class ModelServiceStub:
                 request_serializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListProvidersRequest.SerializeToString,
                 response_deserializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListProvidersResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/lintel.llm.v1.ModelService/ListModels',
+                request_serializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
+        self.TestModel = channel.unary_unary(
+                '/lintel.llm.v1.ModelService/TestModel',
+                request_serializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.TestModelRequest.SerializeToString,
+                response_deserializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.TestModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -53,6 +63,20 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Lists the models of a provider: those it answers for the key that is configured, else those known by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestModel(self, request, context):
+        """Makes one real call with a model's settings, before or after they are saved, and says how it went.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +84,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.ListProviders,
                     request_deserializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListProvidersRequest.FromString,
                     response_serializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListProvidersResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListModelsRequest.FromString,
+                    response_serializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'TestModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestModel,
+                    request_deserializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.TestModelRequest.FromString,
+                    response_serializer=lintel_dot_llm_dot_v1_dot_model__service__pb2.TestModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +124,60 @@ class ModelService:
             '/lintel.llm.v1.ModelService/ListProviders',
             lintel_dot_llm_dot_v1_dot_model__service__pb2.ListProvidersRequest.SerializeToString,
             lintel_dot_llm_dot_v1_dot_model__service__pb2.ListProvidersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.llm.v1.ModelService/ListModels',
+            lintel_dot_llm_dot_v1_dot_model__service__pb2.ListModelsRequest.SerializeToString,
+            lintel_dot_llm_dot_v1_dot_model__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.llm.v1.ModelService/TestModel',
+            lintel_dot_llm_dot_v1_dot_model__service__pb2.TestModelRequest.SerializeToString,
+            lintel_dot_llm_dot_v1_dot_model__service__pb2.TestModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

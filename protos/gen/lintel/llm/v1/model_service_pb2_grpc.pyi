@@ -18,6 +18,10 @@ class ModelServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListProviders: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListProvidersRequest, _model_service_pb2.ListProvidersResponse]
     """Lists the kinds of provider, and whether the environment configures one of them."""
+    ListModels: _aio.UnaryUnaryMultiCallable[_model_service_pb2.ListModelsRequest, _model_service_pb2.ListModelsResponse]
+    """Lists the models of a provider: those it answers for the key that is configured, else those known by name."""
+    TestModel: _aio.UnaryUnaryMultiCallable[_model_service_pb2.TestModelRequest, _model_service_pb2.TestModelResponse]
+    """Makes one real call with a model's settings, before or after they are saved, and says how it went."""
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     """The language models an organisation can choose from."""
@@ -29,5 +33,21 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_model_service_pb2.ListProvidersRequest, _abc.Awaitable[_model_service_pb2.ListProvidersResponse]],
     ) -> _abc.Awaitable[_model_service_pb2.ListProvidersResponse]:
         """Lists the kinds of provider, and whether the environment configures one of them."""
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _model_service_pb2.ListModelsRequest,
+        context: _aio.ServicerContext[_model_service_pb2.ListModelsRequest, _abc.Awaitable[_model_service_pb2.ListModelsResponse]],
+    ) -> _abc.Awaitable[_model_service_pb2.ListModelsResponse]:
+        """Lists the models of a provider: those it answers for the key that is configured, else those known by name."""
+
+    @_abc_1.abstractmethod
+    def TestModel(
+        self,
+        request: _model_service_pb2.TestModelRequest,
+        context: _aio.ServicerContext[_model_service_pb2.TestModelRequest, _abc.Awaitable[_model_service_pb2.TestModelResponse]],
+    ) -> _abc.Awaitable[_model_service_pb2.TestModelResponse]:
+        """Makes one real call with a model's settings, before or after they are saved, and says how it went."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _aio.Server) -> None: ...

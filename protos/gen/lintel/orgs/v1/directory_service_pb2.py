@@ -22,19 +22,79 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from lintel.orgs.v1 import role_pb2 as lintel_dot_orgs_dot_v1_dot_role__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lintel/orgs/v1/directory_service.proto\x12\x0elintel.orgs.v1\"\x1f\n\x1dGetDefaultOrganizationRequest\"9\n\x1eGetDefaultOrganizationResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t2\x8b\x01\n\x10\x44irectoryService\x12w\n\x16GetDefaultOrganization\x12-.lintel.orgs.v1.GetDefaultOrganizationRequest\x1a..lintel.orgs.v1.GetDefaultOrganizationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lintel/orgs/v1/directory_service.proto\x12\x0elintel.orgs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19lintel/orgs/v1/role.proto\"\x1f\n\x1dGetDefaultOrganizationRequest\"9\n\x1eGetDefaultOrganizationResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\"\xa8\x01\n\"CreateOrganizationWithOwnerRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xfe\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12#\n\x11organization_name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x0f\n\x07is_open\x18\x05 \x01(\x08\">\n#CreateOrganizationWithOwnerResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\"1\n\x14ResolveMemberRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\xa5\x01\n\x15ResolveMemberResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\"\n\x04role\x18\x02 \x01(\x0e\x32\x14.lintel.orgs.v1.Role\x12\x11\n\tis_active\x18\x03 \x01(\x08\x12\x1f\n\x17\x61ssigned_repository_ids\x18\x04 \x03(\t\x12\r\n\x05\x65mail\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\"5\n\x14GetInvitationRequest\x12\x1d\n\x0ctoken_sha256\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \"\xaf\x01\n\x15GetInvitationResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x19\n\x11organization_name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\"\n\x04role\x18\x04 \x01(\x0e\x32\x14.lintel.orgs.v1.Role\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x17\x41\x63\x63\x65ptInvitationRequest\x12\x1d\n\x0ctoken_sha256\x18\x01 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"f\n\x18\x41\x63\x63\x65ptInvitationResponse\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\"\n\x04role\x18\x03 \x01(\x0e\x32\x14.lintel.orgs.v1.Role\"\xb1\x01\n\x10JoinBySsoRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x05\x65mail\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x03\x18\xfe\x01\x12\x16\n\x04name\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12,\n\x04role\x18\x05 \x01(\x0e\x32\x14.lintel.orgs.v1.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\"J\n\x11JoinBySsoResponse\x12\"\n\x04role\x18\x01 \x01(\x0e\x32\x14.lintel.orgs.v1.Role\x12\x11\n\tis_active\x18\x02 \x01(\x08\"P\n\x13GetParameterRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x16\n\x03key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"c\n\x14GetParameterResponse\x12\x0e\n\x06is_set\x18\x01 \x01(\x08\x12-\n\x0c\x63onfig_value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t2\xe4\x05\n\x10\x44irectoryService\x12w\n\x16GetDefaultOrganization\x12-.lintel.orgs.v1.GetDefaultOrganizationRequest\x1a..lintel.orgs.v1.GetDefaultOrganizationResponse\x12\x86\x01\n\x1b\x43reateOrganizationWithOwner\x12\x32.lintel.orgs.v1.CreateOrganizationWithOwnerRequest\x1a\x33.lintel.orgs.v1.CreateOrganizationWithOwnerResponse\x12\\\n\rResolveMember\x12$.lintel.orgs.v1.ResolveMemberRequest\x1a%.lintel.orgs.v1.ResolveMemberResponse\x12\\\n\rGetInvitation\x12$.lintel.orgs.v1.GetInvitationRequest\x1a%.lintel.orgs.v1.GetInvitationResponse\x12\x65\n\x10\x41\x63\x63\x65ptInvitation\x12\'.lintel.orgs.v1.AcceptInvitationRequest\x1a(.lintel.orgs.v1.AcceptInvitationResponse\x12P\n\tJoinBySso\x12 .lintel.orgs.v1.JoinBySsoRequest\x1a!.lintel.orgs.v1.JoinBySsoResponse\x12Y\n\x0cGetParameter\x12#.lintel.orgs.v1.GetParameterRequest\x1a$.lintel.orgs.v1.GetParameterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lintel.orgs.v1.directory_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETDEFAULTORGANIZATIONREQUEST']._serialized_start=58
-  _globals['_GETDEFAULTORGANIZATIONREQUEST']._serialized_end=89
-  _globals['_GETDEFAULTORGANIZATIONRESPONSE']._serialized_start=91
-  _globals['_GETDEFAULTORGANIZATIONRESPONSE']._serialized_end=148
-  _globals['_DIRECTORYSERVICE']._serialized_start=151
-  _globals['_DIRECTORYSERVICE']._serialized_end=290
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['email']._loaded_options = None
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\020\003\030\376\001'
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['organization_name']._loaded_options = None
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST'].fields_by_name['organization_name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_RESOLVEMEMBERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_RESOLVEMEMBERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETINVITATIONREQUEST'].fields_by_name['token_sha256']._loaded_options = None
+  _globals['_GETINVITATIONREQUEST'].fields_by_name['token_sha256']._serialized_options = b'\272H\004z\002h '
+  _globals['_ACCEPTINVITATIONREQUEST'].fields_by_name['token_sha256']._loaded_options = None
+  _globals['_ACCEPTINVITATIONREQUEST'].fields_by_name['token_sha256']._serialized_options = b'\272H\004z\002h '
+  _globals['_ACCEPTINVITATIONREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_ACCEPTINVITATIONREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ACCEPTINVITATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_ACCEPTINVITATIONREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['email']._loaded_options = None
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\020\003\030\376\001'
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_JOINBYSSOREQUEST'].fields_by_name['role']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_GETPARAMETERREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_GETPARAMETERREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETPARAMETERREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_GETPARAMETERREQUEST'].fields_by_name['key']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_GETDEFAULTORGANIZATIONREQUEST']._serialized_start=177
+  _globals['_GETDEFAULTORGANIZATIONREQUEST']._serialized_end=208
+  _globals['_GETDEFAULTORGANIZATIONRESPONSE']._serialized_start=210
+  _globals['_GETDEFAULTORGANIZATIONRESPONSE']._serialized_end=267
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST']._serialized_start=270
+  _globals['_CREATEORGANIZATIONWITHOWNERREQUEST']._serialized_end=438
+  _globals['_CREATEORGANIZATIONWITHOWNERRESPONSE']._serialized_start=440
+  _globals['_CREATEORGANIZATIONWITHOWNERRESPONSE']._serialized_end=502
+  _globals['_RESOLVEMEMBERREQUEST']._serialized_start=504
+  _globals['_RESOLVEMEMBERREQUEST']._serialized_end=553
+  _globals['_RESOLVEMEMBERRESPONSE']._serialized_start=556
+  _globals['_RESOLVEMEMBERRESPONSE']._serialized_end=721
+  _globals['_GETINVITATIONREQUEST']._serialized_start=723
+  _globals['_GETINVITATIONREQUEST']._serialized_end=776
+  _globals['_GETINVITATIONRESPONSE']._serialized_start=779
+  _globals['_GETINVITATIONRESPONSE']._serialized_end=954
+  _globals['_ACCEPTINVITATIONREQUEST']._serialized_start=956
+  _globals['_ACCEPTINVITATIONREQUEST']._serialized_end=1063
+  _globals['_ACCEPTINVITATIONRESPONSE']._serialized_start=1065
+  _globals['_ACCEPTINVITATIONRESPONSE']._serialized_end=1167
+  _globals['_JOINBYSSOREQUEST']._serialized_start=1170
+  _globals['_JOINBYSSOREQUEST']._serialized_end=1347
+  _globals['_JOINBYSSORESPONSE']._serialized_start=1349
+  _globals['_JOINBYSSORESPONSE']._serialized_end=1423
+  _globals['_GETPARAMETERREQUEST']._serialized_start=1425
+  _globals['_GETPARAMETERREQUEST']._serialized_end=1505
+  _globals['_GETPARAMETERRESPONSE']._serialized_start=1507
+  _globals['_GETPARAMETERRESPONSE']._serialized_end=1606
+  _globals['_DIRECTORYSERVICE']._serialized_start=1609
+  _globals['_DIRECTORYSERVICE']._serialized_end=2349
 # @@protoc_insertion_point(module_scope)

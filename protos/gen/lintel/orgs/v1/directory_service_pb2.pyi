@@ -3,8 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from lintel.orgs.v1 import role_pb2 as _role_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -54,3 +59,373 @@ class GetDefaultOrganizationResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetDefaultOrganizationResponse: _TypeAlias = GetDefaultOrganizationResponse  # noqa: Y015
+
+@_typing.final
+class CreateOrganizationWithOwnerRequest(_message.Message):
+    """Request of CreateOrganizationWithOwner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_NAME_FIELD_NUMBER: _builtins.int
+    IS_OPEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The user."""
+    email: _builtins.str
+    """Their e-mail."""
+    name: _builtins.str
+    """What they are called."""
+    organization_name: _builtins.str
+    """What the organisation is called; empty: named after the user, or the default one keeps its name."""
+    is_open: _builtins.bool
+    """Whether users after the first may make organisations; false: they get REGISTRATION_CLOSED."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        name: _builtins.str = ...,
+        organization_name: _builtins.str = ...,
+        is_open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "is_open", b"is_open", "name", b"name", "organization_name", b"organization_name", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateOrganizationWithOwnerRequest: _TypeAlias = CreateOrganizationWithOwnerRequest  # noqa: Y015
+
+@_typing.final
+class CreateOrganizationWithOwnerResponse(_message.Message):
+    """Response of CreateOrganizationWithOwner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """The organisation the user owns."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateOrganizationWithOwnerResponse: _TypeAlias = CreateOrganizationWithOwnerResponse  # noqa: Y015
+
+@_typing.final
+class ResolveMemberRequest(_message.Message):
+    """Request of ResolveMember."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """The user."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveMemberRequest: _TypeAlias = ResolveMemberRequest  # noqa: Y015
+
+@_typing.final
+class ResolveMemberResponse(_message.Message):
+    """Response of ResolveMember."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    ASSIGNED_REPOSITORY_IDS_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """The organisation they belong to."""
+    role: _role_pb2.Role.ValueType
+    """Their role."""
+    is_active: _builtins.bool
+    """Whether they may act at all."""
+    email: _builtins.str
+    """Their e-mail."""
+    name: _builtins.str
+    """What they are called."""
+    @_builtins.property
+    def assigned_repository_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The repositories they are assigned to; they matter to repo_admin and contributor, who see no others."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        role: _role_pb2.Role.ValueType = ...,
+        is_active: _builtins.bool = ...,
+        assigned_repository_ids: _abc.Iterable[_builtins.str] | None = ...,
+        email: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned_repository_ids", b"assigned_repository_ids", "email", b"email", "is_active", b"is_active", "name", b"name", "organization_id", b"organization_id", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveMemberResponse: _TypeAlias = ResolveMemberResponse  # noqa: Y015
+
+@_typing.final
+class GetInvitationRequest(_message.Message):
+    """Request of GetInvitation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_SHA256_FIELD_NUMBER: _builtins.int
+    token_sha256: _builtins.bytes
+    """SHA-256 of the token."""
+    def __init__(
+        self,
+        *,
+        token_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token_sha256", b"token_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInvitationRequest: _TypeAlias = GetInvitationRequest  # noqa: Y015
+
+@_typing.final
+class GetInvitationResponse(_message.Message):
+    """Response of GetInvitation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    ORGANIZATION_NAME_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """The organisation that invites."""
+    organization_name: _builtins.str
+    """What it is called."""
+    email: _builtins.str
+    """Whom it invites."""
+    role: _role_pb2.Role.ValueType
+    """The role they will have."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the invitation ends."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        organization_name: _builtins.str = ...,
+        email: _builtins.str = ...,
+        role: _role_pb2.Role.ValueType = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "expire_time", b"expire_time", "organization_id", b"organization_id", "organization_name", b"organization_name", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInvitationResponse: _TypeAlias = GetInvitationResponse  # noqa: Y015
+
+@_typing.final
+class AcceptInvitationRequest(_message.Message):
+    """Request of AcceptInvitation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_SHA256_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    token_sha256: _builtins.bytes
+    """SHA-256 of the token."""
+    user_id: _builtins.str
+    """The user that the holder becomes."""
+    name: _builtins.str
+    """What they are called."""
+    def __init__(
+        self,
+        *,
+        token_sha256: _builtins.bytes = ...,
+        user_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "token_sha256", b"token_sha256", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptInvitationRequest: _TypeAlias = AcceptInvitationRequest  # noqa: Y015
+
+@_typing.final
+class AcceptInvitationResponse(_message.Message):
+    """Response of AcceptInvitation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """The organisation they belong to now."""
+    email: _builtins.str
+    """Their e-mail, as invited."""
+    role: _role_pb2.Role.ValueType
+    """Their role."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        role: _role_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "organization_id", b"organization_id", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AcceptInvitationResponse: _TypeAlias = AcceptInvitationResponse  # noqa: Y015
+
+@_typing.final
+class JoinBySsoRequest(_message.Message):
+    """Request of JoinBySso."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """The organisation whose identity provider vouches for the user."""
+    user_id: _builtins.str
+    """The user."""
+    email: _builtins.str
+    """Their verified e-mail."""
+    name: _builtins.str
+    """What they are called; empty: leave it."""
+    role: _role_pb2.Role.ValueType
+    """The role that their groups give them; unspecified: contributor for a new member, unchanged for an old one."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        email: _builtins.str = ...,
+        name: _builtins.str = ...,
+        role: _role_pb2.Role.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "name", b"name", "organization_id", b"organization_id", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinBySsoRequest: _TypeAlias = JoinBySsoRequest  # noqa: Y015
+
+@_typing.final
+class JoinBySsoResponse(_message.Message):
+    """Response of JoinBySso."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    IS_ACTIVE_FIELD_NUMBER: _builtins.int
+    role: _role_pb2.Role.ValueType
+    """Their role now."""
+    is_active: _builtins.bool
+    """Whether they may act at all."""
+    def __init__(
+        self,
+        *,
+        role: _role_pb2.Role.ValueType = ...,
+        is_active: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_active", b"is_active", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinBySsoResponse: _TypeAlias = JoinBySsoResponse  # noqa: Y015
+
+@_typing.final
+class GetParameterRequest(_message.Message):
+    """Request of GetParameter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    key: _builtins.str
+    """Which one, such as `code-review`."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "organization_id", b"organization_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetParameterRequest: _TypeAlias = GetParameterRequest  # noqa: Y015
+
+@_typing.final
+class GetParameterResponse(_message.Message):
+    """Response of GetParameter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_SET_FIELD_NUMBER: _builtins.int
+    CONFIG_VALUE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    is_set: _builtins.bool
+    """Whether it was ever set."""
+    etag: _builtins.str
+    """Changes with the value; empty where it is not set."""
+    @_builtins.property
+    def config_value(self) -> _struct_pb2.Struct:
+        """Its value; empty where it is not set."""
+
+    def __init__(
+        self,
+        *,
+        is_set: _builtins.bool = ...,
+        config_value: _struct_pb2.Struct | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config_value", b"config_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_value", b"config_value", "etag", b"etag", "is_set", b"is_set"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetParameterResponse: _TypeAlias = GetParameterResponse  # noqa: Y015

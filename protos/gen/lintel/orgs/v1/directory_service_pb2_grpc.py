@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class DirectoryServiceStub:
-    """Internal: which organisations there are.
+    """Internal: which organisations there are, who belongs to them, and what they have configured. Users are named by the
+    id that auth gave them; whatever makes a member is safe to repeat with the same id.
     """
 
     def __init__(self, channel):
@@ -40,14 +41,90 @@ class DirectoryServiceStub:
                 request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetDefaultOrganizationRequest.SerializeToString,
                 response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetDefaultOrganizationResponse.FromString,
                 _registered_method=True)
+        self.CreateOrganizationWithOwner = channel.unary_unary(
+                '/lintel.orgs.v1.DirectoryService/CreateOrganizationWithOwner',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.CreateOrganizationWithOwnerRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.CreateOrganizationWithOwnerResponse.FromString,
+                _registered_method=True)
+        self.ResolveMember = channel.unary_unary(
+                '/lintel.orgs.v1.DirectoryService/ResolveMember',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.ResolveMemberRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.ResolveMemberResponse.FromString,
+                _registered_method=True)
+        self.GetInvitation = channel.unary_unary(
+                '/lintel.orgs.v1.DirectoryService/GetInvitation',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetInvitationRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetInvitationResponse.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/lintel.orgs.v1.DirectoryService/AcceptInvitation',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.AcceptInvitationResponse.FromString,
+                _registered_method=True)
+        self.JoinBySso = channel.unary_unary(
+                '/lintel.orgs.v1.DirectoryService/JoinBySso',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.JoinBySsoRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.JoinBySsoResponse.FromString,
+                _registered_method=True)
+        self.GetParameter = channel.unary_unary(
+                '/lintel.orgs.v1.DirectoryService/GetParameter',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetParameterRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetParameterResponse.FromString,
+                _registered_method=True)
 
 
 class DirectoryServiceServicer:
-    """Internal: which organisations there are.
+    """Internal: which organisations there are, who belongs to them, and what they have configured. Users are named by the
+    id that auth gave them; whatever makes a member is safe to repeat with the same id.
     """
 
     def GetDefaultOrganization(self, request, context):
         """Answers the organisation that the environment's credentials and secrets belong to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateOrganizationWithOwner(self, request, context):
+        """Makes a user an owner. The first one of the installation takes over the default organisation; any other gets an
+        organisation of their own, or REGISTRATION_CLOSED where that is not allowed. EMAIL_TAKEN for another member's e-mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveMember(self, request, context):
+        """Answers a user's organisation, role and state of this moment; NOT_FOUND if they are no member (any more).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInvitation(self, request, context):
+        """Answers what an invitation is for, without using it up; INVITATION_INVALID if it is unknown, used or expired.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Makes whoever holds an invitation a member, and uses it up; INVITATION_INVALID if it is unknown, used by somebody
+        else or expired. The e-mail and the role are those of the invitation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JoinBySso(self, request, context):
+        """Makes a user whom an identity provider vouches for a member, or brings their role and name up to date. The last
+        owner stays owner. A disabled member stays disabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetParameter(self, request, context):
+        """Answers a parameter as it is stored: without secrets, which belong to the service that uses them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +138,36 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
                     request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetDefaultOrganizationRequest.FromString,
                     response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetDefaultOrganizationResponse.SerializeToString,
             ),
+            'CreateOrganizationWithOwner': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateOrganizationWithOwner,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.CreateOrganizationWithOwnerRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.CreateOrganizationWithOwnerResponse.SerializeToString,
+            ),
+            'ResolveMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveMember,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.ResolveMemberRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.ResolveMemberResponse.SerializeToString,
+            ),
+            'GetInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInvitation,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetInvitationRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetInvitationResponse.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.AcceptInvitationResponse.SerializeToString,
+            ),
+            'JoinBySso': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinBySso,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.JoinBySsoRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.JoinBySsoResponse.SerializeToString,
+            ),
+            'GetParameter': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetParameter,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetParameterRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetParameterResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lintel.orgs.v1.DirectoryService', rpc_method_handlers)
@@ -70,7 +177,8 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DirectoryService:
-    """Internal: which organisations there are.
+    """Internal: which organisations there are, who belongs to them, and what they have configured. Users are named by the
+    id that auth gave them; whatever makes a member is safe to repeat with the same id.
     """
 
     @staticmethod
@@ -90,6 +198,168 @@ class DirectoryService:
             '/lintel.orgs.v1.DirectoryService/GetDefaultOrganization',
             lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetDefaultOrganizationRequest.SerializeToString,
             lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetDefaultOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateOrganizationWithOwner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.DirectoryService/CreateOrganizationWithOwner',
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.CreateOrganizationWithOwnerRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.CreateOrganizationWithOwnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.DirectoryService/ResolveMember',
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.ResolveMemberRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.ResolveMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.DirectoryService/GetInvitation',
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetInvitationRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.DirectoryService/AcceptInvitation',
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.AcceptInvitationRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.AcceptInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinBySso(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.DirectoryService/JoinBySso',
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.JoinBySsoRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.JoinBySsoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetParameter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.DirectoryService/GetParameter',
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetParameterRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_directory__service__pb2.GetParameterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -13,14 +13,36 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DirectoryServiceStub:
-    """Internal: which organisations there are."""
+    """Internal: which organisations there are, who belongs to them, and what they have configured. Users are named by the
+    id that auth gave them; whatever makes a member is safe to repeat with the same id.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDefaultOrganization: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.GetDefaultOrganizationRequest, _directory_service_pb2.GetDefaultOrganizationResponse]
     """Answers the organisation that the environment's credentials and secrets belong to."""
+    CreateOrganizationWithOwner: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.CreateOrganizationWithOwnerRequest, _directory_service_pb2.CreateOrganizationWithOwnerResponse]
+    """Makes a user an owner. The first one of the installation takes over the default organisation; any other gets an
+    organisation of their own, or REGISTRATION_CLOSED where that is not allowed. EMAIL_TAKEN for another member's e-mail.
+    """
+    ResolveMember: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.ResolveMemberRequest, _directory_service_pb2.ResolveMemberResponse]
+    """Answers a user's organisation, role and state of this moment; NOT_FOUND if they are no member (any more)."""
+    GetInvitation: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.GetInvitationRequest, _directory_service_pb2.GetInvitationResponse]
+    """Answers what an invitation is for, without using it up; INVITATION_INVALID if it is unknown, used or expired."""
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.AcceptInvitationRequest, _directory_service_pb2.AcceptInvitationResponse]
+    """Makes whoever holds an invitation a member, and uses it up; INVITATION_INVALID if it is unknown, used by somebody
+    else or expired. The e-mail and the role are those of the invitation.
+    """
+    JoinBySso: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.JoinBySsoRequest, _directory_service_pb2.JoinBySsoResponse]
+    """Makes a user whom an identity provider vouches for a member, or brings their role and name up to date. The last
+    owner stays owner. A disabled member stays disabled.
+    """
+    GetParameter: _aio.UnaryUnaryMultiCallable[_directory_service_pb2.GetParameterRequest, _directory_service_pb2.GetParameterResponse]
+    """Answers a parameter as it is stored: without secrets, which belong to the service that uses them."""
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Internal: which organisations there are."""
+    """Internal: which organisations there are, who belongs to them, and what they have configured. Users are named by the
+    id that auth gave them; whatever makes a member is safe to repeat with the same id.
+    """
 
     @_abc_1.abstractmethod
     def GetDefaultOrganization(
@@ -29,5 +51,59 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_directory_service_pb2.GetDefaultOrganizationRequest, _abc.Awaitable[_directory_service_pb2.GetDefaultOrganizationResponse]],
     ) -> _abc.Awaitable[_directory_service_pb2.GetDefaultOrganizationResponse]:
         """Answers the organisation that the environment's credentials and secrets belong to."""
+
+    @_abc_1.abstractmethod
+    def CreateOrganizationWithOwner(
+        self,
+        request: _directory_service_pb2.CreateOrganizationWithOwnerRequest,
+        context: _aio.ServicerContext[_directory_service_pb2.CreateOrganizationWithOwnerRequest, _abc.Awaitable[_directory_service_pb2.CreateOrganizationWithOwnerResponse]],
+    ) -> _abc.Awaitable[_directory_service_pb2.CreateOrganizationWithOwnerResponse]:
+        """Makes a user an owner. The first one of the installation takes over the default organisation; any other gets an
+        organisation of their own, or REGISTRATION_CLOSED where that is not allowed. EMAIL_TAKEN for another member's e-mail.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveMember(
+        self,
+        request: _directory_service_pb2.ResolveMemberRequest,
+        context: _aio.ServicerContext[_directory_service_pb2.ResolveMemberRequest, _abc.Awaitable[_directory_service_pb2.ResolveMemberResponse]],
+    ) -> _abc.Awaitable[_directory_service_pb2.ResolveMemberResponse]:
+        """Answers a user's organisation, role and state of this moment; NOT_FOUND if they are no member (any more)."""
+
+    @_abc_1.abstractmethod
+    def GetInvitation(
+        self,
+        request: _directory_service_pb2.GetInvitationRequest,
+        context: _aio.ServicerContext[_directory_service_pb2.GetInvitationRequest, _abc.Awaitable[_directory_service_pb2.GetInvitationResponse]],
+    ) -> _abc.Awaitable[_directory_service_pb2.GetInvitationResponse]:
+        """Answers what an invitation is for, without using it up; INVITATION_INVALID if it is unknown, used or expired."""
+
+    @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _directory_service_pb2.AcceptInvitationRequest,
+        context: _aio.ServicerContext[_directory_service_pb2.AcceptInvitationRequest, _abc.Awaitable[_directory_service_pb2.AcceptInvitationResponse]],
+    ) -> _abc.Awaitable[_directory_service_pb2.AcceptInvitationResponse]:
+        """Makes whoever holds an invitation a member, and uses it up; INVITATION_INVALID if it is unknown, used by somebody
+        else or expired. The e-mail and the role are those of the invitation.
+        """
+
+    @_abc_1.abstractmethod
+    def JoinBySso(
+        self,
+        request: _directory_service_pb2.JoinBySsoRequest,
+        context: _aio.ServicerContext[_directory_service_pb2.JoinBySsoRequest, _abc.Awaitable[_directory_service_pb2.JoinBySsoResponse]],
+    ) -> _abc.Awaitable[_directory_service_pb2.JoinBySsoResponse]:
+        """Makes a user whom an identity provider vouches for a member, or brings their role and name up to date. The last
+        owner stays owner. A disabled member stays disabled.
+        """
+
+    @_abc_1.abstractmethod
+    def GetParameter(
+        self,
+        request: _directory_service_pb2.GetParameterRequest,
+        context: _aio.ServicerContext[_directory_service_pb2.GetParameterRequest, _abc.Awaitable[_directory_service_pb2.GetParameterResponse]],
+    ) -> _abc.Awaitable[_directory_service_pb2.GetParameterResponse]:
+        """Answers a parameter as it is stored: without secrets, which belong to the service that uses them."""
 
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _aio.Server) -> None: ...

@@ -1,9 +1,9 @@
 """Runs every analyzer over real merged changes: `python -m bench.noise REPOSITORY… --merges N --out FILE`.
 
 A repository is local and may be bare. Changes are chosen by rule: the last N steps of the first-parent history that
-touch more than documentation and change --least-lines to --lines lines. Each finding becomes one line of JSON with its code in
-FILE, for somebody to judge; FILE holds other people's code and is not committed. `--tree` reads whole trees instead,
-which shows how precise a rule is, but not how often it speaks up in a review.
+touch more than documentation and change --least-lines to --lines lines. Each finding becomes one line of JSON with its
+code in FILE, for somebody to judge; FILE holds other people's code and is not committed. `--tree` reads whole trees
+instead, which shows how precise a rule is, but not how often it speaks up in a review.
 """
 
 import argparse

@@ -81,6 +81,15 @@ def test_nothing_in_the_change_silences_or_steers_it(tmp_path: Path) -> None:
     assert [(claim.near_line, claim.source.rule_id) for claim in check(tmp_path, source).claims] == [(4, "S307")]
 
 
+def test_a_name_imported_once_more_is_told_only_under_another_ones_name(tmp_path: Path) -> None:
+    again = "from a import NAME\nfrom b import (\n    NAME,\n    OTHER,\n)\nfrom c import NAME\n"
+    assert check(tmp_path, again).claims == ()
+    other = "from tkinter import messagebox\nimport customtkinter as messagebox\n"
+    assert [claim.source.rule_id for claim in check(tmp_path, other).claims] == ["F811"]
+    twice = "def f() -> int:\n    return 1\n\n\ndef f() -> int:\n    return 2\n"
+    assert [claim.source.rule_id for claim in check(tmp_path, twice).claims] == ["F811"]
+
+
 def test_one_broken_file_gives_one_syntax_error_and_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "f0.py").write_text("def (:\n  x = = 1\n)]\n" * 20)
     (tmp_path / "f1.py").write_text("eval(input())\n")

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from cli.review.git import find_repository
 from client.address import Address, parse_url, unix_socket
 from client.errors import RefusedError, UnavailableError
 from client.reviews import ReviewClient
+from services.kit.config import INVALID
 
 # What a local review needs. No edge: the command line reads the review service's socket in a directory of its own.
 ROLES = ("auth", "orgs", "llm_gateway", "review", "review_worker")
@@ -49,7 +51,12 @@ def reviewing(inherited: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Re
             yield client, "a Lintel started for this review"
     except RefusedError as error:
         raise ConfigurationError(str(error)) from None
-    except (UnavailableError, SystemStartError, EngineError) as error:
+    except SystemStartError as error:
+        said = str(error).partition(INVALID)
+        if said[1]:  # by the role that read it; the log's end in front of it says nothing more
+            raise ConfigurationError(said[1] + textwrap.dedent(said[2])) from None
+        raise NotCompletedError(str(error)) from None
+    except (UnavailableError, EngineError) as error:
         raise NotCompletedError(str(error)) from None
 
 

@@ -28,6 +28,7 @@ _COMMENT = re.compile(r"^\s*(?:#(?!\[)|//|\*|/\*|--|<!--)")
 _IMPORT = re.compile(
     r"^\s*(?:import\b|from\s+\S+\s+import\b|use\s|using\s|require(?:_relative)?\s*\(?['\"]|.*=\s*require\()"
 )
+_TABLE = re.compile(r"parametri[sz]e|\.each\b|ParameterizedTest|[dD]ataProvider|InlineData|TestCase\(|#\[case|rstest")
 _SNAPSHOT = re.compile(r"snapshot", re.I)
 _CHECK_ADVICE = (
     "Nothing in the change puts it, or one like it, in another place. If others do the checking now, say where; "
@@ -54,7 +55,8 @@ class Removals:
             language = LANGUAGES.get(target.extension)
             hunks = [list(rows_of(hunk)) for hunk in target.hunks]
             if language and TEST_PATH.search(target.path):
-                if whole.has_code:  # where only tests are changed, what becomes of them is the change
+                # Where only tests are changed, what becomes of them is the change.
+                if whole.has_code and not whole.is_large and not _SNAPSHOT.search(target.path):
                     claims += _tests(target, hunks, language, whole)
                     claims += _assertions(target, hunks, language, whole)
                 claims += _switched_off(target, hunks, language)
@@ -108,11 +110,13 @@ def _says_too_little(body: Sequence[Row], language: Language) -> bool:
 
 
 def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, whole: Whole) -> Iterator[Claim]:
-    """One claim for the tests that a file loses, at the first; where a file is rewritten they have other names."""
-    if not _only_loses(hunks):
-        return
+    """One claim for the tests that a file loses, at the first; a table of cases stands for many."""
     gone: list[tuple[Row, str]] = []
+    new = 0
     for rows in hunks:
+        if any(row.kind is LineKind.ADDED and _TABLE.search(row.text) for row in rows):
+            return
+        new += sum(1 for _ in _defined_tests([row for row in rows if row.kind is LineKind.ADDED], language))
         for block in _blocks(rows):
             lines = _removed(block)
             starts = list(_defined_tests(lines, language))
@@ -125,8 +129,8 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
                     continue  # the inherited test runs now
                 if not (whole.lost_with(body) or whole.outdated(body) or whole.moved(body)):
                     gone.append((row, name))
-    if not gone:
-        return
+    if len(gone) <= new:
+        return  # rewritten rather than removed
     row, name = gone[0]
     others = f" and {len(gone) - 1} more in this file" if len(gone) > 1 else ""
     title = f"A test is removed{others}"

@@ -19,7 +19,6 @@ from cli.review.git import find_repository
 from client.address import Address, parse_url, unix_socket
 from client.errors import RefusedError, UnavailableError
 from client.reviews import ReviewClient
-from services.kit.config import INVALID
 
 # What a local review needs. No edge: the command line reads the review service's socket in a directory of its own.
 ROLES = ("auth", "orgs", "llm_gateway", "review", "review_worker")
@@ -27,6 +26,7 @@ _SOCKET = "review.public.sock"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _ROOM = 512 << 20  # bytes; the state of a review was 47 MB, and containers often give 64 MB to all
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INVALID = "The configuration is not valid:"  # how a role begins what it says of its variables
 _TOKEN_FILE = "LINTEL_TOKEN_FILE"  # noqa: S105 - the name of a variable
 
 Watcher = Callable[[str], None]
@@ -52,7 +52,7 @@ def reviewing(inherited: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Re
     except RefusedError as error:
         raise ConfigurationError(str(error)) from None
     except SystemStartError as error:
-        said = str(error).partition(INVALID)
+        said = str(error).partition(_INVALID)
         if said[1]:  # by the role that read it; the log's end in front of it says nothing more
             raise ConfigurationError(said[1] + textwrap.dedent(said[2])) from None
         raise NotCompletedError(str(error)) from None

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr, ValidationError
 
 ModelT = TypeVar("ModelT", bound="Settings")
-INVALID = "The configuration is not valid:"  # how the message of a ConfigError about variables begins
 
 
 class ConfigError(Exception):
@@ -38,7 +37,7 @@ def load(model: type[ModelT], environ: Mapping[str, str] | None = None) -> Model
         return model.model_validate(values)
     except ValidationError as error:
         lines = [": ".join([*map(str, e["loc"][:1]), _plain(e)]) for e in error.errors(include_input=False)]
-        raise ConfigError(f"{INVALID}\n  " + "\n  ".join(lines)) from None
+        raise ConfigError("The configuration is not valid:\n  " + "\n  ".join(lines)) from None
 
 
 def variables(model: type[Settings]) -> dict[str, bool]:
@@ -67,7 +66,7 @@ def effective(models: Iterable[type[Settings]]) -> dict[str, Any]:
         except ConfigError as error:
             problems |= dict.fromkeys(str(error).splitlines()[1:] or [str(error)])
     if problems:
-        raise ConfigError("\n".join([INVALID, *problems]))
+        raise ConfigError("\n".join(["The configuration is not valid:", *problems]))
     return shown
 
 

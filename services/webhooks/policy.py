@@ -8,9 +8,12 @@ _DELIVERIES = "/lintel.webhooks.v1.DeliveryService/"
 _HOSTS = "/lintel.webhooks.v1.CodeHostService/"
 
 PUBLIC: Policy = {
+    _DELIVERIES + "GetWebhookHealth": read(OPERATORS),
     _DELIVERIES + "ListDeliveries": read(OPERATORS),
     _DELIVERIES + "GetDelivery": read(OPERATORS),
     _DELIVERIES + "RedeliverDelivery": write(OPERATORS, is_idempotent=True),
+    _DELIVERIES + "ListDeadLetters": read(OPERATORS),
+    _DELIVERIES + "ReplayDeadLetter": write(OPERATORS, is_idempotent=True),
 }
 INTERNAL: Policy = {
     "/lintel.webhooks.v1.IngestService/Ingest": internal("gateway", is_idempotent=True, deadline=timedelta(seconds=5)),

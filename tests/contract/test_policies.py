@@ -79,6 +79,9 @@ MAY: Mapping[str, set[str]] = {
     "webhooks.v1.DeliveryService/ListDeliveries": {OWNER, ADMIN},
     "webhooks.v1.DeliveryService/GetDelivery": {OWNER, ADMIN},
     "webhooks.v1.DeliveryService/RedeliverDelivery": {OWNER, ADMIN},
+    "webhooks.v1.DeliveryService/GetWebhookHealth": {OWNER, ADMIN},
+    "webhooks.v1.DeliveryService/ListDeadLetters": {OWNER, ADMIN},
+    "webhooks.v1.DeliveryService/ReplayDeadLetter": {OWNER, ADMIN},
 }
 WRITES = {
     "llm.v1.ModelService/TestModel",
@@ -89,6 +92,7 @@ WRITES = {
     "review.v1.LocalReviewService/CreateLocalReview",
     "review.v1.LocalReviewService/UploadSource",
     "webhooks.v1.DeliveryService/RedeliverDelivery",
+    "webhooks.v1.DeliveryService/ReplayDeadLetter",
 }
 
 

@@ -12,7 +12,6 @@ ACCEPTED = frozenset(
         # what the install document names and this version has no use for yet
         "API_DATABASE_ENV",
         "API_CLOUD_MODE",
-        *(f"API_MG_DB_{part}" for part in ("HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE")),
         "API_JWT_SECRET",
         "API_JWT_SECRET_PREVIOUS",
         "API_JWT_REFRESH_SECRET",
@@ -33,8 +32,6 @@ ACCEPTED = frozenset(
         "API_GITHUB_PRIVATE_KEY",
         *(f"LINTEL_{part}_API_URL" for part in _PARTS),
         "API_SENTRY_DNS",
-        "API_SEGMENT_KEY",
-        "API_POSTHOG_KEY",
         "LINTEL_ALLOWED_MODEL_HOSTS",
         "LINTEL_OPEN_REGISTRATION",
         "LINTEL_SMTP_URL",

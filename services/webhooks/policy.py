@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.kit.rpc.policy import OPERATORS, Policy, internal, read, write
+from services.kit.rpc.policy import OPERATORS, OWNER, Policy, internal, read, write
 
 _DELIVERIES = "/lintel.webhooks.v1.DeliveryService/"
 _HOSTS = "/lintel.webhooks.v1.CodeHostService/"
@@ -13,7 +13,7 @@ PUBLIC: Policy = {
     _DELIVERIES + "GetDelivery": read(OPERATORS),
     _DELIVERIES + "RedeliverDelivery": write(OPERATORS, is_idempotent=True),
     _DELIVERIES + "ListDeadLetters": read(OPERATORS),
-    _DELIVERIES + "ReplayDeadLetter": write(OPERATORS, is_idempotent=True),
+    _DELIVERIES + "ReplayDeadLetter": write(OWNER, is_idempotent=True),
 }
 INTERNAL: Policy = {
     "/lintel.webhooks.v1.IngestService/Ingest": internal("gateway", is_idempotent=True, deadline=timedelta(seconds=5)),

@@ -88,10 +88,10 @@ class World:
         return [row["id"] for row in await self.owner.fetch("SELECT id FROM webhooks.outbox ORDER BY id")]
 
     async def pass_time(self) -> None:
-        """Make every row as old as if a minute had passed."""
+        """Make every row as old as if a minute and a half had passed."""
         await self.owner.execute(
-            "UPDATE webhooks.outbox SET available_at = available_at - interval '1 minute', "
-            "sent_time = sent_time - interval '1 minute'"
+            "UPDATE webhooks.outbox SET available_at = available_at - interval '90 seconds', "
+            "sent_time = sent_time - interval '90 seconds'"
         )
 
 

@@ -42,7 +42,7 @@ def test_steps_that_are_over_at_once_share_a_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("cli.terminal.time.monotonic", lambda: now[0])
     with terminal.Progress("review") as progress:
         for at, step in (
             (0.5, "start"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from uuid import UUID, uuid4
 
-from services.kit.bus.port import Accept, Bus, Envelope
+from services.kit.bus.port import Accept, Bus, Envelope, Reject
 from services.kit.errors import AppError, Reason
 
 MOST_LOSSES = 3  # of one envelope, so that a test comes to its end
@@ -59,9 +59,11 @@ class MaliciousBus:
             answered = [i for i in answered if i in confirmed or i not in {e.id for e in passed}]
         return [*answered, uuid4()]  # and of one that it never saw
 
-    def subscription(self, consumer: str, accept: Accept) -> AbstractAsyncContextManager[None]:
+    def subscription(
+        self, consumer: str, accept: Accept, reject: Reject | None = None
+    ) -> AbstractAsyncContextManager[None]:
         """Subscribe to the other bus."""
-        return self._inner.subscription(consumer, accept)
+        return self._inner.subscription(consumer, accept, reject)
 
     def problem(self) -> str | None:
         """Answer what the other bus does; of itself it says nothing."""

@@ -12,7 +12,6 @@ ACCEPTED = frozenset(
         # what the install document names and this version has no use for yet
         "API_DATABASE_ENV",
         "API_CLOUD_MODE",
-        *(f"API_MG_DB_{part}" for part in ("HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE")),
         "API_JWT_SECRET",
         "API_JWT_SECRET_PREVIOUS",
         "API_JWT_REFRESH_SECRET",

@@ -12,7 +12,8 @@ from services.llm_gateway import policy, server
 from services.llm_gateway.completions import Completions
 from services.llm_gateway.config import LlmGatewaySettings
 from services.llm_gateway.models import Models, choose
-from services.llm_gateway.providers.opening import open_provider
+from services.llm_gateway.providers.opening import open_model
+from services.llm_gateway.providers.wire import Network
 
 ROLE = "llm_gateway"
 
@@ -25,7 +26,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         choice = choose(settings.for_choice())
         for note in choice.notes:
             log.get(ROLE).warning("model settings", note=note)
-        completions = Completions(choice, open_provider, settings.seconds)
+        completions = Completions(choice, lambda model: open_model(model, Network()), settings.seconds)
         stack.push_async_callback(completions.aclose)
         public = RpcServer(
             ROLE,

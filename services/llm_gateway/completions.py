@@ -7,50 +7,47 @@ from datetime import timedelta
 
 from services.kit.errors import AppError, Reason
 from services.kit.telemetry import log
-from services.llm_gateway.domain import Choice, Completion, Fault, ModelChoice, Prompt, ProviderError
-from services.llm_gateway.providers.port import Provider
+from services.llm_gateway.domain import Choice, ModelChoice, Prompt
+from services.llm_gateway.providers.faults import Fault, ProviderError
+from services.llm_gateway.providers.port import OpenedModel
+from services.llm_gateway.providers.types import Answer, Model, Request
 
 ATTEMPTS = 3
 MAX_PAUSE = 20.0  # seconds; whoever is asked to wait longer tells the caller instead
 MAX_RETRY_AFTER = 3600.0
 MAX_OUTPUT_TOKENS = 32_000
-_AGAIN = {Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.CONNECTION}
+_AGAIN = {Fault.RATE_LIMIT, Fault.OVERLOADED, Fault.SERVER_ERROR, Fault.NETWORK}
 _logger = log.get("completions")
 
 _ADDRESS = "Check API_OPENAI_FORCE_BASE_URL: it is the address before /chat/completions and mostly ends in /v1."
-_WORDS: dict[Fault, tuple[Reason, str]] = {
-    Fault.KEY: (Reason.MODEL_REFUSED, "The provider refuses the key. Check API_OPEN_AI_API_KEY."),
-    Fault.QUOTA: (Reason.MODEL_REFUSED, "The provider's credit or quota is used up. Look at the account's billing."),
-    Fault.FORBIDDEN: (Reason.MODEL_REFUSED, "The provider forbids this key that model. Check the key's permissions."),
-    Fault.NOT_FOUND: (
-        Reason.MODEL_REFUSED,
-        f"The provider does not know the model or the address. Check API_LLM_PROVIDER_MODEL. {_ADDRESS}",
-    ),
-    Fault.TOO_LARGE: (Reason.MODEL_REFUSED, "The prompt is larger than the model takes. Choose one that takes more."),
-    Fault.BAD_REQUEST: (Reason.MODEL_REFUSED, "The provider finds the request wrong. Try another model."),
-    Fault.RATE_LIMITED: (Reason.MODEL_RATE_LIMITED, "The provider limits the rate. Try again later."),
-    Fault.SERVER_ERROR: (Reason.MODEL_UNAVAILABLE, "The provider has an error of its own. Try again later."),
-    Fault.CONNECTION: (Reason.MODEL_UNAVAILABLE, f"The provider cannot be reached, or hung up. {_ADDRESS}"),
-    Fault.TIMEOUT: (
-        Reason.MODEL_UNAVAILABLE,
-        "The provider did not answer in time. A slow one may be given more with LINTEL_MODEL_SECONDS.",
-    ),
-    Fault.REDIRECT: (Reason.MODEL_REFUSED, f"The provider redirects, which is never followed. {_ADDRESS}"),
-    Fault.BLOCKED_ADDRESS: (Reason.MODEL_REFUSED, "The address is one of cloud metadata, which is never called."),
-    Fault.NOT_JSON: (Reason.MODEL_UNAVAILABLE, f"The answer is not JSON, or not whole. {_ADDRESS}"),
-    Fault.NO_CHOICE: (Reason.MODEL_UNAVAILABLE, f"The answer is no chat completion. {_ADDRESS}"),
-    Fault.ERROR_BODY: (Reason.MODEL_UNAVAILABLE, "The provider answered with an error in place of a completion."),
-    Fault.NO_FINISH: (Reason.MODEL_UNAVAILABLE, "The answer does not say that it is complete."),
-    Fault.CUT_OFF: (Reason.MODEL_REFUSED, "The answer was longer than the model may write, twice."),
-    Fault.REFUSAL: (Reason.MODEL_REFUSED, "The model refuses to answer."),
-    Fault.CONTENT_FILTER: (Reason.MODEL_REFUSED, "The provider's content filter stopped the answer."),
-    Fault.EMPTY: (Reason.MODEL_UNAVAILABLE, "The model answered with nothing."),
-    Fault.OVERSIZED: (Reason.MODEL_REFUSED, "The answer is larger than 10 MB or compressed, and was not read."),
-    Fault.TRUNCATED_PROMPT: (
-        Reason.MODEL_REFUSED,
-        "The server read only a part of the prompt. Raise its context length (num_ctx with Ollama).",
-    ),
-    Fault.NO_MODEL: (Reason.MODEL_REFUSED, "The server lists no model. Set API_LLM_PROVIDER_MODEL."),
+_UNAVAILABLE = {
+    Fault.SERVER_ERROR,
+    Fault.OVERLOADED,
+    Fault.NETWORK,
+    Fault.TIMEOUT,
+    Fault.CUT_STREAM,
+    Fault.NOT_JSON,
+    Fault.NO_COMPLETION,
+    Fault.ERROR_IN_ANSWER,
+    Fault.NO_FINISH,
+    Fault.EMPTY,
+    Fault.SCHEMA_MISMATCH,
+}
+_TO_DO: dict[Fault, str] = {
+    Fault.AUTH: "Check API_OPEN_AI_API_KEY.",
+    Fault.PERMISSION: "Check the key's permissions.",
+    Fault.NOT_FOUND: f"Check API_LLM_PROVIDER_MODEL. {_ADDRESS}",
+    Fault.CONTEXT_TOO_LONG: "Choose a model that takes more.",
+    Fault.BAD_REQUEST: "Try another model.",
+    Fault.RATE_LIMIT: "Try again later.",
+    Fault.OVERLOADED: "Try again later.",
+    Fault.SERVER_ERROR: "Try again later.",
+    Fault.NETWORK: _ADDRESS,
+    Fault.TIMEOUT: "A slow one may be given more with LINTEL_MODEL_SECONDS.",
+    Fault.REDIRECT: _ADDRESS,
+    Fault.NOT_JSON: _ADDRESS,
+    Fault.NO_COMPLETION: _ADDRESS,
+    Fault.NO_MODEL: "Set API_LLM_PROVIDER_MODEL.",
 }
 
 
@@ -71,7 +68,7 @@ class Completions:
     def __init__(
         self,
         choice: Choice,
-        opener: Callable[[ModelChoice, float], Awaitable[Provider]],
+        opener: Callable[[Model], Awaitable[OpenedModel]],
         seconds: float,
         *,
         pause: float = 0.5,
@@ -80,7 +77,7 @@ class Completions:
         self._opener = opener
         self._seconds = seconds
         self._pause = pause
-        self._provider: Provider | None = None
+        self._provider: OpenedModel | None = None
         self._opening = asyncio.Lock()
         self._model = choice.model.model if choice.model else ""
 
@@ -97,7 +94,7 @@ class Completions:
             chosen = replace(self._choice.model, model=await self._name(self._choice.model))
         return Described(chosen, self._choice.notes)
 
-    async def complete(self, request_id: str, prompt: Prompt) -> tuple[ModelChoice, Completion]:
+    async def complete(self, request_id: str, prompt: Prompt) -> tuple[ModelChoice, Answer]:
         """Answer one completion; what is safe to repeat is tried up to ATTEMPTS times within the deadline."""
         choice = self._choice.model
         if choice is None:
@@ -107,7 +104,7 @@ class Completions:
             )
         async with self._named_failures(request_id):
             name = await self._name(choice)
-            completion = await self._patiently(choice, name, prompt)
+            completion = await self._patiently(choice, prompt)
         _logger.info(
             "completion",
             call=request_id,
@@ -125,29 +122,41 @@ class Completions:
         if self._model:
             return self._model
         provider = await self._open(choice)
-        models = await provider.list_models()
+        models = await provider.list_models(self._seconds)
         if not models:
             raise ProviderError(Fault.NO_MODEL)
         if not self._model:
             self._model = models[0]
+            await provider.aclose()
+            self._provider = None
             _logger.info("no model is named, the server's first is used", model=self._model, listed=len(models))
         return self._model
 
-    async def _open(self, choice: ModelChoice) -> Provider:
+    async def _open(self, choice: ModelChoice) -> OpenedModel:
         async with self._opening:
             if self._provider is None:
-                self._provider = await self._opener(choice, self._seconds)
+                model = Model(choice.provider, self._model, choice.key, choice.base_url)
+                self._provider = await self._opener(model)
             return self._provider
 
-    async def _patiently(self, choice: ModelChoice, name: str, prompt: Prompt) -> Completion:
+    async def _patiently(self, choice: ModelChoice, prompt: Prompt) -> Answer:
         provider = await self._open(choice)
         until = asyncio.get_running_loop().time() + self._seconds
         failures, longer = 0, False
         while True:
             try:
-                return await provider.complete(name, prompt)
+                request = Request(
+                    prompt.instructions,
+                    prompt.input,
+                    prompt.max_output_tokens,
+                    self._seconds,
+                    prompt.json_schema,
+                    checked=False,  # the caller reads tolerantly and has a repair round of its own
+                    temperature=0,
+                )
+                return await provider.complete(request)
             except ProviderError as error:
-                if error.fault is Fault.CUT_OFF and not longer:
+                if error.fault is Fault.INCOMPLETE and not longer:
                     longer = True
                     limit = min(prompt.max_output_tokens * 2, MAX_OUTPUT_TOKENS)
                     prompt = replace(prompt, max_output_tokens=limit)
@@ -183,7 +192,10 @@ class _Failures:
 
 def to_app_error(error: ProviderError) -> AppError:
     """Answer the failure in the words of the catalogue."""
-    reason, words = _WORDS[error.fault]
+    reason = Reason.MODEL_RATE_LIMITED if error.fault is Fault.RATE_LIMIT else Reason.MODEL_REFUSED
+    if error.fault in _UNAVAILABLE:
+        reason = Reason.MODEL_UNAVAILABLE
+    words = f"{error.meaning.words} {_TO_DO.get(error.fault, '')}".strip()
     if error.status:
         words = f"{words} (HTTP {error.status})"
     wait = None

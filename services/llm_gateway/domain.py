@@ -1,7 +1,6 @@
 """The words of llm_gateway: kinds of provider, the choice of a model, completions and how they fail."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,63 +73,3 @@ class Prompt:
     input: str
     json_schema: str
     max_output_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class TokenUsage:
-    """Tokens of one call; `cached` are among `input`. An estimate where `reported` is False."""
-
-    input: int
-    cached: int
-    output: int
-    reported: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A whole answer: one JSON value as text, not yet held against the schema."""
-
-    text: str
-    model: str
-    usage: TokenUsage
-
-
-class Fault(StrEnum):
-    """What went wrong between us and a provider; each is told apart in logs and in what the operator reads."""
-
-    KEY = "key"
-    QUOTA = "quota"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    TOO_LARGE = "too_large"
-    BAD_REQUEST = "bad_request"
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    CONNECTION = "connection"
-    TIMEOUT = "timeout"
-    REDIRECT = "redirect"
-    BLOCKED_ADDRESS = "blocked_address"
-    NOT_JSON = "not_json"
-    NO_CHOICE = "no_choice"
-    ERROR_BODY = "error_body"
-    NO_FINISH = "no_finish"
-    CUT_OFF = "cut_off"
-    REFUSAL = "refusal"
-    CONTENT_FILTER = "content_filter"
-    EMPTY = "empty"
-    OVERSIZED = "oversized"
-    TRUNCATED_PROMPT = "truncated_prompt"
-    NO_MODEL = "no_model"
-
-
-class ProviderError(Exception):
-    """A completion that did not come; holds nothing of the key, the prompt or the provider's body.
-
-    `retry_after` is in seconds, None where the provider did not say; `status` is the HTTP status or 0.
-    """
-
-    def __init__(self, fault: Fault, *, status: int = 0, retry_after: float | None = None) -> None:
-        super().__init__(f"{fault.value} ({status})" if status else fault.value)
-        self.fault = fault
-        self.status = status
-        self.retry_after = retry_after

@@ -10,8 +10,7 @@ from lintel.review.v1.inbox_service_pb2_grpc import add_InboxServiceServicer_to_
 from lintel.review.v1.local_review_service_pb2_grpc import add_LocalReviewServiceServicer_to_server
 
 from services.kit.app import Mesh, serving
-from services.kit.artefacts.artefacts import Artefacts
-from services.kit.artefacts.postgres import PostgresChunks
+from services.kit.artefacts.choose import choose_artefacts
 from services.kit.config import load
 from services.kit.postgres import inbox
 from services.kit.postgres.idempotency import IdempotencyKeys
@@ -52,8 +51,10 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     settings = load(ReviewSettings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
+        artefacts = choose_artefacts(settings, database, "review")
+        stack.push_async_callback(artefacts.close)
         answering = CodeReviewServer(Reviews(database), Runs(database))
-        local = LocalReviewServer(LocalReviews(database, _artefacts(database)), Reviews(database))
+        local = LocalReviewServer(LocalReviews(database, artefacts), Reviews(database))
         public = RpcServer(
             "review",
             mesh.public("review"),
@@ -73,7 +74,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             policy.INTERNAL,
             with_reflection=mesh.has_reflection,
         )
-        await stack.enter_async_context(serving([public, internal], database))
+        await stack.enter_async_context(serving([public, internal], database, {"mongodb": artefacts.problem}))
         yield
 
 
@@ -86,7 +87,8 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
         limit = settings.organization_concurrency or UNLIMITED
         runs = Runs(database, settings.lease, organization_limit=limit)
-        artefacts = _artefacts(database)
+        artefacts = choose_artefacts(settings, database, "review")
+        stack.push_async_callback(artefacts.close)
         models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
         asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))
         pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
@@ -104,7 +106,9 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
         listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
         health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
-        await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
+        await stack.enter_async_context(
+            serving([health], database, {"broker": mesh.broker, "mongodb": artefacts.problem})
+        )
         stack.push_async_callback(worker.drain, _DRAIN_SECONDS)
         await stack.enter_async_context(running([listen, envelopes, claims, rescues, sweeps], grace=2))
         # Runs go on or back while the other roles of the process drain, not after them: ten seconds are all there is.
@@ -116,10 +120,6 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 async def _drain_when(stopping: asyncio.Event, worker: Worker) -> None:
     await stopping.wait()
     await worker.drain(_DRAIN_SECONDS)
-
-
-def _artefacts(database: Database) -> Artefacts:
-    return Artefacts(PostgresChunks(database, "review"))
 
 
 def _database(settings: ReviewSettings) -> Database:

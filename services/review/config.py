@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from services.kit.artefacts.settings import DocumentSettings
 from services.kit.crypto import CryptoSettings
 from services.kit.postgres.settings import DatabaseSettings
 
 
-class ReviewSettings(DatabaseSettings, CryptoSettings):
+class ReviewSettings(DatabaseSettings, CryptoSettings, DocumentSettings):
     """Configuration of both roles of the service; the master key signs its page tokens, by a subkey."""
 
     concurrency: int = Field(2, alias="LINTEL_REVIEW_CONCURRENCY", ge=1, le=64)  # runs at a time in one worker

@@ -6,7 +6,7 @@ from services.kit.config import ConfigError, load, redacted
 from services.llm_gateway.config import LlmGatewaySettings
 from services.llm_gateway.domain import Choice
 from services.llm_gateway.models import DEFAULT_OPENAI_MODEL, OPENAI_URL, choose
-from services.llm_gateway.providers.transport import is_metadata
+from services.llm_gateway.providers.addresses import is_metadata
 
 KEY, URL, MODEL = "API_OPEN_AI_API_KEY", "API_OPENAI_FORCE_BASE_URL", "API_LLM_PROVIDER_MODEL"
 LOCAL = "http://localhost:11434/v1"

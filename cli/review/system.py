@@ -39,7 +39,7 @@ def reviewing(inherited: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Re
     layout = Layout(state_directory(inherited))
     settings = settings_of(inherited, layout)
     try:
-        place = _named(settings) or _running(layout)
+        place = named(settings) or running(layout)
         if place is not None:
             address, token = place
             with ReviewClient(address, token) as client:
@@ -67,7 +67,8 @@ def settings_of(inherited: Mapping[str, str], layout: Layout) -> dict[str, str]:
     return files | {name: value for name, value in inherited.items() if value or name not in files}
 
 
-def _named(settings: Mapping[str, str]) -> tuple[Address, str] | None:
+def named(settings: Mapping[str, str]) -> tuple[Address, str] | None:
+    """Answer the system that LINTEL_URL names and the token for it, None where it names none."""
     url = settings.get("LINTEL_URL")
     if not url:
         return None
@@ -86,7 +87,7 @@ def _from_file(name: str | None) -> str:
         raise ConfigurationError(f"{_TOKEN_FILE} can't be read: {type(error).__name__}") from None
 
 
-def _running(layout: Layout) -> tuple[Address, str] | None:
+def running(layout: Layout) -> tuple[Address, str] | None:
     """Answer the system of the state directory; None when none is ready, or its key is not ours to read."""
     status = embedded.running(layout)
     if status is None or status.phase != "ready" or "edge" not in status.ports:

@@ -58,6 +58,11 @@ class World:
     foreign: Side
     counter: "itertools.count[int]" = field(default_factory=itertools.count)
 
+    @property
+    def as_local(self) -> dict[str, str]:
+        """The headers of the installation's own key, role owner."""
+        return {"Authorization": f"Bearer {self.mesh.local.key}"}
+
     async def key(self, side: Side, role: str, *scopes: str, user_id: UUID | None = None) -> str:
         """Make an API key of the organisation's user of a role, or of another user."""
         owner = Owner(side.organization_id, user_id) if user_id else self.owner(side, role)

@@ -24,7 +24,7 @@ CHECK_SECONDS = 1.0
 PARTS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("auth", "orgs", "llm_gateway", "webhooks", "review"),
     "mongodb": ("review",),
-    "broker": ("webhooks", "review"),
+    "broker": ("webhooks_worker", "review_worker"),  # a serving role neither sends nor takes
     "llm": ("llm_gateway",),
 }
 _SERVING = health_pb2.HealthCheckResponse.SERVING

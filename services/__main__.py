@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from services.kit import app
-from services.kit.bus.in_process import InProcessBus
+from services.kit.bus.choose import choose_bus
 from services.kit.config import unknown_variables, variables
 from services.kit.variables import ACCEPTED
 from services.roles import ROLES
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name, nearest in unknown_variables(known | ACCEPTED).items():
         print(f"lintel: nothing reads {name}" + (f"; is {nearest} meant?" if nearest else ""), file=sys.stderr)
     roles = {name: role for name, role in ROLES.items() if name in wanted}
-    return app.run(roles, InProcessBus, check_only=options.check_config)
+    return app.run(roles, choose_bus, check_only=options.check_config)
 
 
 if __name__ == "__main__":

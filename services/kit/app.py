@@ -5,7 +5,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import uvloop
 from pydantic import Field, field_validator
 
+from services.kit.bus.address import BrokerSettings
 from services.kit.bus.port import Bus
 from services.kit.config import ConfigError, Settings, effective, load
 from services.kit.errors import AppError
@@ -25,7 +26,7 @@ DRAIN_SECONDS = 8.0  # for calls that are inside; the supervisor waits ten befor
 _HEALTH_SECONDS = 5.0
 
 
-class MeshSettings(Settings):
+class MeshSettings(BrokerSettings):
     """What every process of the mesh reads."""
 
     run_dir: Path = Field(alias="LINTEL_RUN_DIR")
@@ -59,6 +60,10 @@ class Mesh:
         """Address of a role's public listener, which only the edge opens."""
         return f"unix:{self.run_dir / role}.public.sock"
 
+    async def broker(self) -> str | None:
+        """What keeps this process from the broker (a `Check`)."""
+        return self.bus.problem()
+
     @property
     def has_reflection(self) -> bool:
         """Reflection is answered everywhere but in production."""
@@ -76,16 +81,26 @@ class Role:
     settings: type[Settings]
 
 
+# Answers what is wrong with something the role depends on: empty if nothing is, None where it is not configured.
+Check = Callable[[], Awaitable[str | None]]
+
+
 @asynccontextmanager
-async def serving(servers: Sequence[RpcServer], database: Database | None = None) -> AsyncIterator[None]:
-    """Run gRPC servers, healthy while the database answers, and drain them at the end."""
+async def serving(
+    servers: Sequence[RpcServer], database: Database | None = None, parts: Mapping[str, Check] | None = None
+) -> AsyncIterator[None]:
+    """Run gRPC servers, healthy while the database answers, and drain them at the end.
+
+    Each of `parts` is told beside it, as a health service of that name; without one of them work waits, and the role
+    serves.
+    """
     async with AsyncExitStack() as stack:
         started: list[RpcServer] = []
         stack.push_async_callback(_drain, started)
         for server in servers:
             await server.start()
             started.append(server)
-        poller = asyncio.create_task(_poll_health(servers, database))
+        poller = asyncio.create_task(_poll_health(servers, database, parts or {}))
         stack.push_async_callback(_cancel, poller)
         yield
 
@@ -100,18 +115,19 @@ async def _cancel(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _poll_health(servers: Sequence[RpcServer], database: Database | None) -> None:
-    logger, was_healthy = log.get("health"), True
+async def _poll_health(servers: Sequence[RpcServer], database: Database | None, parts: Mapping[str, Check]) -> None:
+    logger, was = log.get("health"), {"postgres": ""}
     while True:
-        problem = await _problem(database) if database is not None else ""
-        healthy = not problem
-        if healthy is not was_healthy:
-            logger.warning("database answers again" if healthy else "database does not answer", problem=problem)
-        was_healthy = healthy
+        problems = {"postgres": await _problem(database)} if database is not None else {}
+        problems |= {part: found for part, check in parts.items() if (found := await check()) is not None}
+        for part, problem in problems.items():
+            if part in was and bool(problem) is not bool(was[part]):
+                logger.warning("does not answer" if problem else "answers again", part=part, problem=problem)
+            was[part] = problem
+            for server in servers:
+                await server.set_serving(not problem, part)
         for server in servers:
-            if database is not None:
-                await server.set_serving(healthy, "postgres")
-            await server.set_serving(healthy)
+            await server.set_serving(not problems.get("postgres"))
         await asyncio.sleep(_HEALTH_SECONDS)
 
 
@@ -124,7 +140,7 @@ async def _problem(database: Database) -> str:
     return ""
 
 
-def run(roles: Mapping[str, Role], make_bus: Callable[[], Bus], *, check_only: bool = False) -> int:
+def run(roles: Mapping[str, Role], make_bus: Callable[[BrokerSettings], Bus], *, check_only: bool = False) -> int:
     """Run roles until SIGTERM or SIGINT; answers the exit status: 0 drained, 1 could not start.
 
     The configuration of all of them is read before anything starts; `check_only` prints it, redacted, and ends.
@@ -145,13 +161,14 @@ def run(roles: Mapping[str, Role], make_bus: Callable[[], Bus], *, check_only: b
         return 1
 
 
-async def _run(roles: Mapping[str, Role], settings: MeshSettings, make_bus: Callable[[], Bus]) -> int:
+async def _run(roles: Mapping[str, Role], settings: MeshSettings, make_bus: Callable[[BrokerSettings], Bus]) -> int:
     logger = log.get("app")
-    mesh = Mesh(settings.run_dir, make_bus(), settings.environment)
+    mesh = Mesh(settings.run_dir, make_bus(settings), settings.environment)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, mesh.stopping.set)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(mesh.bus.close)
         if settings.metrics_port is not None:
             stack.callback(metrics.serve(settings.metrics_port))
         for name, role in roles.items():

@@ -13,7 +13,6 @@ ACCEPTED = frozenset(
         "API_DATABASE_ENV",
         "API_CLOUD_MODE",
         *(f"API_MG_DB_{part}" for part in ("HOST", "PORT", "USERNAME", "PASSWORD", "DATABASE")),
-        "API_RABBITMQ_URI",
         "API_JWT_SECRET",
         "API_JWT_SECRET_PREVIOUS",
         "API_JWT_REFRESH_SECRET",

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from services.kit.postgres.pool import Database
 from services.orgs.organizations import Organizations
-from services.orgs.store import OrganizationStore
 
 
 async def ensure_default_organization(dsn: str) -> UUID:
@@ -15,6 +14,6 @@ async def ensure_default_organization(dsn: str) -> UUID:
     database = Database(dsn, "orgs", max_size=1)
     await database.open()
     try:
-        return (await Organizations(OrganizationStore(database)).ensure_default()).id
+        return (await Organizations(database).ensure_default()).id
     finally:
         await database.close()

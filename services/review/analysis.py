@@ -10,7 +10,7 @@ from services.review.analyzers.runner import AnalysisChild
 from services.review.analyzers.upload import SourceInvalidError
 from services.review.domain import Analysis, ChangeSource, ModelUse, Report, Run
 from services.review.evidence.bind import merge
-from services.review.model_port import ModelChoice, ModelPass, SourceView
+from services.review.model_port import CheckpointError, ModelChoice, ModelPass, SourceView
 
 CHARACTERS_PER_TOKEN = 3  # of source code; models cut it differently, and a dry run had better say too much
 _logger = log.get("analysis")
@@ -28,7 +28,11 @@ class _Asked:
 
 
 async def analyse(run: Run, source: ChangeSource, model: ModelPass | None) -> Report:
-    """Analyse a change and write the summary. Raises AppError(SOURCE_INVALID) for an upload that can't be read."""
+    """Analyse a change and write the summary.
+
+    Raises AppError(SOURCE_INVALID) for an upload that can't be read, and what keeps checkpoints from being written:
+    AppError(UNAVAILABLE) and LeaseLostError.
+    """
     choice, failure = await _chosen(run, model)
     async with AnalysisChild() as child:
         try:
@@ -88,6 +92,8 @@ async def _ask(run: Run, model: ModelPass, choice: ModelChoice, child: AnalysisC
         return _Asked(analysis, failure=too_large, line="not asked, as there was nothing to read")
     try:
         result = await model.claims(run, view)
+    except CheckpointError as error:
+        raise error.cause from None
     except Exception as error:
         return _Asked(analysis, failure=f"{choice.model}: {_in_words(error)}")
     failures = [result.reason or "the model did not answer"] if result.failed else []

@@ -12,7 +12,6 @@ from lintel.review.v1.local_review_service_pb2_grpc import add_LocalReviewServic
 from services.kit.app import Mesh, serving
 from services.kit.artefacts.artefacts import Artefacts
 from services.kit.artefacts.postgres import PostgresChunks
-from services.kit.bus.wire import PULL_REQUEST_CHANGED
 from services.kit.config import load
 from services.kit.postgres import inbox
 from services.kit.postgres.idempotency import IdempotencyKeys
@@ -22,6 +21,7 @@ from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
 from services.review import policy
+from services.review.checkpoints import StepCheckpoints
 from services.review.clients import CodeHosts
 from services.review.config import ReviewSettings
 from services.review.consumers import Inbox
@@ -31,7 +31,7 @@ from services.review.model.clients import RemoteModels
 from services.review.model.review_pass import TwoCallPass
 from services.review.pipeline import Pipeline
 from services.review.reviews import Reviews
-from services.review.runs import CHANNEL, Runs
+from services.review.runs import CHANNEL, UNLIMITED, Runs
 from services.review.server import CodeReviewServer, InboxServer
 from services.review.sources import UploadSource
 from services.review.worker import Worker
@@ -84,13 +84,14 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_database(settings))
         channel = await stack.enter_async_context(open_channel(mesh.internal("webhooks"), "review_worker"))
-        runs = Runs(database, settings.lease)
+        limit = settings.organization_concurrency or UNLIMITED
+        runs = Runs(database, settings.lease, organization_limit=limit)
         artefacts = _artefacts(database)
         models = await stack.enter_async_context(open_channel(mesh.internal("llm_gateway"), "review_worker"))
-        asking = TwoCallPass(RemoteModels(models))
+        asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))
         pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
         worker = Worker(runs, pipeline.carry, settings.concurrency)
-        mesh.bus.subscribe(PULL_REQUEST_CHANGED, inbox.acceptor(database, "review"))
+        await stack.enter_async_context(mesh.bus.subscription("review", inbox.acceptor(database, "review")))
         envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)
         claims = Loop("claim", worker.claim_next, idle=_POLL_SECONDS)
         worker.when_free(claims.wake)
@@ -103,7 +104,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
         listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
         health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
-        await stack.enter_async_context(serving([health], database))
+        await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
         stack.push_async_callback(worker.drain, _DRAIN_SECONDS)
         await stack.enter_async_context(running([listen, envelopes, claims, rescues, sweeps], grace=2))
         # Runs go on or back while the other roles of the process drain, not after them: ten seconds are all there is.

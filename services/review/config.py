@@ -12,6 +12,8 @@ class ReviewSettings(DatabaseSettings, CryptoSettings):
     """Configuration of both roles of the service; the master key signs its page tokens, by a subkey."""
 
     concurrency: int = Field(2, alias="LINTEL_REVIEW_CONCURRENCY", ge=1, le=64)  # runs at a time in one worker
+    # Runs of one organisation at a time, in all workers together; 0: as many as there are places.
+    organization_concurrency: int = Field(0, alias="LINTEL_REVIEW_ORGANIZATION_CONCURRENCY", ge=0, le=10_000)
     # How long a run stays with a worker that is not heard of; shorter outages of the database cost no run its worker.
     lease_seconds: float = Field(45, alias="LINTEL_REVIEW_LEASE_SECONDS", ge=3, le=3600)
 

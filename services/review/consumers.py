@@ -1,9 +1,12 @@
 """Handles what the inbox holds: from the stored row, as often as it takes, never from the bus itself."""
 
+import random
+from collections.abc import Callable
 from datetime import timedelta
 
 from lintel.events.v1 import pull_request_pb2
 
+from services.kit import retries
 from services.kit.bus.wire import open_envelope
 from services.kit.errors import AppError
 from services.kit.postgres.pool import Database, Row
@@ -12,16 +15,16 @@ from services.review import store
 from services.review.domain import Change, PullRequestRef
 from services.review.runs import Runs
 
-MAX_ATTEMPTS = 8
 _logger = log.get("inbox")
 
 
 class Inbox:
-    """Turns envelopes into runs. An envelope that nobody can read is DEAD at once, others after MAX_ATTEMPTS."""
+    """Turns envelopes into runs. An envelope that nobody can read is DEAD at once, others after some attempts."""
 
-    def __init__(self, database: Database, runs: Runs) -> None:
+    def __init__(self, database: Database, runs: Runs, luck: Callable[[], float] = random.random) -> None:
         self._database = database
         self._runs = runs
+        self._luck = luck
 
     async def handle_next(self) -> bool:
         """Handle one envelope; True if there was one."""
@@ -29,7 +32,9 @@ class Inbox:
             row = await store.claim_envelope(connection)
         if row is None:
             return False
-        if row["attempts"] > MAX_ATTEMPTS:
+        if row["was_claimed"]:
+            metrics.RETRIES.labels("envelope", "crash").inc()
+        if retries.ENVELOPE_CRASH.is_spent(row["attempts"] - 1):
             await self._settle(row, "DEAD", "its worker stopped each time it was tried")
             return True
         try:
@@ -44,17 +49,19 @@ class Inbox:
         except AppError:
             raise  # the database is away: the row comes back by itself
         except Exception as error:
-            dead = row["attempts"] >= MAX_ATTEMPTS
+            dead = retries.ENVELOPE_ERROR.is_spent(row["attempts"])
             _logger.exception("envelope failed", envelope_id=str(row["id"]), attempts=row["attempts"])
-            delay = timedelta(seconds=min(2 ** row["attempts"], 60))
+            delay = retries.ENVELOPE_ERROR.pause(row["attempts"] - 1, self._luck())
             await self._settle(row, "DEAD" if dead else "RECEIVED", type(error).__name__, delay)
+            if not dead:
+                metrics.RETRIES.labels("envelope", "error").inc()
         else:
             await self._settle(row, "HANDLED")
         return True
 
     async def _settle(self, row: Row, state: str, reason: str = "", delay: timedelta = timedelta()) -> None:
         async with self._database.queue() as connection:
-            await store.settle_envelope(connection, row["id"], state, reason, delay)
+            await store.settle_envelope(connection, row["id"], row["attempts"], state, reason, delay)
         metrics.INBOX_HANDLED.labels(state.lower()).inc()
 
 

@@ -140,6 +140,7 @@ class ModelUse:
     output_tokens: int
     cost_usd: float | None
     prompt_hash: str
+    in_doubt_calls: int = 0  # of `calls`: begun by a worker that stopped, so that nobody knows how they ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,7 @@ class Run:
     base_sha: str = ""
     no_model: bool = False
     dry_run: bool = False
+    crashes: int = 0
 
     @property
     def is_local(self) -> bool:

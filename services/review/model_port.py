@@ -77,8 +77,40 @@ class ModelResult:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known of a step that begins: its recorded result, and how many earlier beginnings have no known end."""
+
+    result: bytes | None
+    in_doubt: int
+
+
+class CheckpointError(Exception):
+    """A checkpoint can't be read or written (`cause` says why), so the run goes no further in these hands."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = cause
+
+
+class Checkpoints(Protocol):
+    """What a run's steps have come to, kept beyond the life of a worker. Methods raise CheckpointError."""
+
+    async def begin(self, run: Run, step: str, input_sha256: str) -> Begun:
+        """Write down that a step begins, unless its result is recorded; only whoever holds the run may."""
+
+    async def finish(self, run: Run, step: str, input_sha256: str, result: bytes) -> None:
+        """Record the result of a step."""
+
+    async def give_up(self, run: Run, step: str, input_sha256: str) -> None:
+        """Write down that a step came to a known end without a result: it is not in doubt."""
+
+
 class ModelPass(Protocol):
-    """Asks a model about a change. What it raises counts as a failed pass, never as no findings."""
+    """Asks a model about a change. What it raises counts as a failed pass, never as no findings.
+
+    But for CheckpointError, which means that the run is not ours to go on with.
+    """
 
     async def chosen(self, run: Run) -> ModelChoice | None:
         """Answer which model the run's organisation has configured, None for none; calls no model."""

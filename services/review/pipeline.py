@@ -1,8 +1,11 @@
 """One run from the claim to the end: ask the host, read, analyse, keep, publish."""
 
 import hashlib
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from services.kit import retries
 from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.kit.telemetry import trace
@@ -27,15 +30,20 @@ _REFUSED = {
     Reason.SOURCE_INVALID,
 }
 _AWAY = {Reason.UNAVAILABLE, Reason.HOST_UNAVAILABLE, Reason.HOST_RATE_LIMITED, Reason.OVERLOADED}
-_LONGEST_WAIT = timedelta(minutes=5)  # where nobody says how long
-_LONGEST_ERROR_DELAY = timedelta(minutes=1)
 
 
 class Pipeline:
     """Carries a claimed run to its end, or puts it back."""
 
     def __init__(
-        self, database: Database, runs: Runs, hosts: CodeHosts, uploads: Source, model: ModelPass | None = None
+        self,
+        database: Database,
+        runs: Runs,
+        hosts: CodeHosts,
+        uploads: Source,
+        model: ModelPass | None = None,
+        *,
+        luck: Callable[[], float] = random.random,
     ) -> None:
         self._database = database
         self._runs = runs
@@ -43,6 +51,7 @@ class Pipeline:
         self._host_source: Source = CodeHostSource(hosts)
         self._uploads = uploads
         self._model = model
+        self._luck = luck
 
     async def carry(self, run: Run) -> None:
         """Do what is left of the run; errors of others are sorted into: give up, wait, try again.
@@ -59,12 +68,11 @@ class Pipeline:
                 await self._runs.finish(run, RunState.FAILED, reason)
             elif error.reason in _AWAY:
                 # An outage is nobody's fault and may last longer than a few attempts: it spends none.
-                delay = error.retry_after or _doubled(run.waits, _LONGEST_WAIT)
-                if error.reason is not Reason.HOST_RATE_LIMITED:
-                    delay = max(delay, _doubled(run.waits, _LONGEST_WAIT))
-                await self._runs.put_back(run, PutBack.WAIT, reason, delay)
+                asked = error.retry_after if error.reason is Reason.HOST_RATE_LIMITED else None
+                delay = retries.RUN_WAIT.pause(run.waits, self._luck(), asked)
+                await self._runs.put_back(run, PutBack.WAIT, reason, max(delay, error.retry_after or delay))
             else:
-                delay = error.retry_after or _doubled(run.errors, _LONGEST_ERROR_DELAY)
+                delay = retries.RUN_ERROR.pause(run.errors, self._luck(), error.retry_after)
                 await self._runs.put_back(run, PutBack.ERROR, reason, delay)
 
     async def _carry(self, run: Run) -> None:
@@ -128,13 +136,10 @@ class Pipeline:
                 reason = f"{answer.demoted} told in the summary only" if answer.demoted else ""
                 await self._runs.finish(run, RunState.PUBLISHED, reason, answer.url)
             case PublishOutcome.PENDING:
-                delay = max(answer.retry_time - datetime.now(UTC), timedelta(seconds=1))
+                asked = max(answer.retry_time - datetime.now(UTC), timedelta(seconds=1))
+                delay = retries.RUN_WAIT.pause(run.waits, self._luck(), asked)
                 await self._runs.put_back(run, PutBack.WAIT, answer.reason, delay)
             case PublishOutcome.SUPERSEDED:
                 await self._runs.finish(run, RunState.SUPERSEDED, answer.reason)
             case PublishOutcome.REJECTED:
                 await self._runs.finish(run, RunState.FAILED, answer.reason)
-
-
-def _doubled(times: int, longest: timedelta) -> timedelta:
-    return min(timedelta(seconds=2 ** min(times, 20)), longest)

@@ -44,6 +44,7 @@ def receipt(report: Report) -> Mapping[str, Any]:
                 "cached_tokens": m.cached_tokens,
                 "output_tokens": m.output_tokens,
                 "prompt_hash": m.prompt_hash,
+                **({"in_doubt_calls": m.in_doubt_calls} if m.in_doubt_calls else {}),
                 **({} if m.cost_usd is None else {"cost_usd": m.cost_usd}),
             }
             for m in report.models

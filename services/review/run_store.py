@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.kit.ids import new_id
 from services.kit.postgres.pool import Connection, Row
+from services.kit.postgres.turns import turns
 from services.review.domain import PullRequestRef, Run, RunState
 from services.review.machine import ALLOWED
 
@@ -18,6 +19,19 @@ _RUN = (
 _DUE = (
     "r.state = 'QUEUED' AND r.available_at <= clock_timestamp() AND NOT EXISTS "
     "(SELECT FROM review.runs o WHERE o.pull_request_id = r.pull_request_id AND o.state = 'RUNNING')"
+)
+# The organisations in the order of their turns; of each, the run that is due first and whose lock is free.
+_FIRST_DUE = (
+    f"{turns('review.runs', RunState.QUEUED)} SELECT due.id FROM turn CROSS JOIN LATERAL ("  # noqa: S608
+    "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+    f"WHERE r.organization_id = turn.organization_id AND {_DUE} ORDER BY r.available_at LIMIT 1 "
+    "FOR UPDATE OF p SKIP LOCKED) AS due WHERE (SELECT count(*) FROM review.runs o "
+    "WHERE o.state = 'RUNNING' AND o.organization_id = turn.organization_id) < $1 LIMIT 1"
+)
+_FIRST_EXPIRED = (
+    "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
+    "WHERE r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp() "
+    "ORDER BY r.lease_expire_time LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
 )
 _EXPIRED = "r.state = 'RUNNING' AND r.lease_expire_time < clock_timestamp()"
 
@@ -64,22 +78,22 @@ async def hold(connection: Connection, run: Run) -> Row:
     return row
 
 
-async def lock_due(connection: Connection) -> Row | None:
-    """Lock the pull request of the run that is due first and whose lock is free, and answer the run."""
-    return await _lock_first(connection, _DUE, "r.available_at")
+async def lock_due(connection: Connection, organization_limit: int) -> Row | None:
+    """Lock the pull request of a run that is due and answer the run: of the organisation whose turn it is, the first.
+
+    An organisation with `organization_limit` runs in progress is passed over.
+    """
+    return await _lock_first(connection, _DUE, _FIRST_DUE, organization_limit)
 
 
 async def lock_expired(connection: Connection) -> Row | None:
     """Lock the pull request of the run whose lease is over first and whose lock is free, and answer the run."""
-    return await _lock_first(connection, _EXPIRED, "r.lease_expire_time")
+    return await _lock_first(connection, _EXPIRED, _FIRST_EXPIRED)
 
 
-async def _lock_first(connection: Connection, condition: str, order: str) -> Row | None:
+async def _lock_first(connection: Connection, condition: str, query: str, *values: int) -> Row | None:
     while True:
-        pull_request = await connection.fetchval(
-            "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "  # noqa: S608
-            f"WHERE {condition} ORDER BY {order} LIMIT 1 FOR UPDATE OF p SKIP LOCKED"
-        )
+        pull_request = await connection.fetchval(query, *values)
         if pull_request is None:
             return None
         # Asked again under the lock: somebody else may have been here between the look and the lock. Then the next
@@ -237,5 +251,5 @@ def to_run(row: Row) -> Run:
     """Build the domain's run."""
     ref = PullRequestRef(row["host"], row["connection_id"], row["host_repository_id"], row["repository"], row["number"])
     same = ("id", "organization_id", "head_sha", "base_ref", "epoch", "errors", "waits", "must_finish", "traceparent")
-    more = ("base_sha", "no_model", "dry_run")
+    more = ("base_sha", "no_model", "dry_run", "crashes")
     return Run(ref=ref, **{name: row[name] for name in (*same, *more)})

@@ -1,8 +1,11 @@
 """What happens to runs: asked for by events, claimed, kept alive, ended, put back, rescued, cancelled."""
 
+import random
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+from services.kit import retries
 from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Connection, Database, Row
 from services.kit.telemetry import log, metrics
@@ -12,21 +15,35 @@ from services.review.domain import Change, PutBack, Run, RunState
 LEASE = timedelta(seconds=45)
 MAX_SUPERSEDINGS = 3  # in a row; then the run that is on is brought to its end
 MAX_SUPERSEDING_TIME = timedelta(minutes=10)
-MAX_ERRORS = 5
-MAX_CRASHES = 3
-MAX_WAITING = timedelta(hours=24)
+UNLIMITED = 2**31 - 1
 CHANNEL = "review_runs"
 _DEALT_WITH = {RunState.PUBLISHED, RunState.CANCELLED}  # no event has such a head reviewed again
 _STOPPED = {RunState.SUPERSEDED: "a newer head came", RunState.CANCELLED: "cancelled by a person"}
+_RETRIES = {
+    PutBack.ERROR: retries.RUN_ERROR,
+    PutBack.CRASH: retries.RUN_CRASH,
+    PutBack.WAIT: retries.RUN_WAIT,
+    PutBack.RELEASE: retries.RUN_RELEASE,
+}
 _logger = log.get("runs")
 
 
 class Runs:
     """The use cases around runs; each is one transaction, and everything is decided under the pull request's lock."""
 
-    def __init__(self, database: Database, lease: timedelta = LEASE) -> None:
+    def __init__(
+        self,
+        database: Database,
+        lease: timedelta = LEASE,
+        *,
+        organization_limit: int = UNLIMITED,
+        luck: Callable[[], float] = random.random,
+    ) -> None:
+        """`organization_limit` is how many runs of one organisation may be on, in all processes together."""
         self._database = database
         self.lease = lease
+        self._organization_limit = organization_limit
+        self._luck = luck
 
     async def observe(self, organization_id: UUID, change: Change, traceparent: str) -> None:
         """Act on an event: begin or redirect the waiting run, and have a newer head supersede the one that is on."""
@@ -48,9 +65,9 @@ class Runs:
                     await _supersede(connection, pull_request, running)
 
     async def claim(self, worker: str) -> Run | None:
-        """Take the run that is due first, or None; it is the worker's for the lease from now."""
+        """Take a run that is due, or None; it is the worker's for the lease from now. Organisations take turns."""
         async with self._database.queue() as connection:
-            row = await store.lock_due(connection)
+            row = await store.lock_due(connection, self._organization_limit)
             if row is None:
                 return None
             return store.to_run(
@@ -119,9 +136,9 @@ class Runs:
             row = await store.lock_expired(connection)
             if row is None:
                 return False
-            delay = timedelta(seconds=2 ** row["crashes"] - 1)
+            delay = retries.RUN_CRASH.pause(row["crashes"], self._luck())
             state, reason = await _back_to_queue(connection, row, PutBack.CRASH, "its worker stopped", delay)
-        metrics.LEASES_LOST.inc()
+        metrics.RESCUES.inc()
         _tell(row["id"], state, reason)
         return True
 
@@ -205,7 +222,6 @@ async def _back_to_queue(
     others = await store.runs_of(connection, row["pull_request_id"])
     stop = RunState(row["stop_state"]) if row["stop_state"] else None
     values = {kind.value: row[kind.value] + 1} if kind is not PutBack.RELEASE else {}
-    limit = {PutBack.ERROR: MAX_ERRORS, PutBack.CRASH: MAX_CRASHES}.get(kind)
     wait_since = row["wait_since"] or now if kind is PutBack.WAIT else row["wait_since"]
     if stop in _STOPPED:
         state, reason = stop, _STOPPED[stop]
@@ -215,12 +231,13 @@ async def _back_to_queue(
         # Its publication may have ended as closed, for good; were it open again, only another run could publish.
         state, reason = RunState.SUPERSEDED, "the pull request was closed"
         await _insert_like(connection, row, _key(row))
-    elif limit is not None and values[kind.value] >= limit:
+    elif kind is not PutBack.RELEASE and _RETRIES[kind].is_spent(values[kind.value]):
         state, reason = RunState.FAILED, f"{reason} (after {values[kind.value]} attempts)"
-    elif kind is PutBack.WAIT and now - wait_since > MAX_WAITING:
+    elif kind is PutBack.WAIT and now - wait_since > _RETRIES[kind].lasting:
         state, reason = RunState.FAILED, f"{reason} (for more than a day)"
     else:
         state = RunState.QUEUED
+        metrics.RETRIES.labels("run", _RETRIES[kind].failure).inc()
         await store.move(connection, row, state, reason, available_at=now + delay, wait_since=wait_since, **values)
         return state, reason
     await _end(connection, row, state, reason, **values)

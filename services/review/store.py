@@ -8,6 +8,8 @@ from uuid import UUID
 
 from services.kit.ids import new_id
 from services.kit.postgres.pool import Connection, Row
+from services.kit.postgres.turns import claim_next
+from services.kit.retries import ENVELOPE_CRASH
 from services.review.domain import LOCAL, Finding, Report, Run
 
 ALL = 10_000  # findings of a review; the analysis gives fewer
@@ -16,6 +18,8 @@ _REVIEW = (
     "r.receipt, r.creator, p.host, p.repository, p.number "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
 )
+_STEP = "run_id = $1 AND step = $2 AND input_sha256 = $3"
+_CLAIM_ENVELOPE = claim_next("review.inbox", "RECEIVED")
 
 
 async def get_review(connection: Connection, review_id: UUID) -> Row | None:
@@ -81,36 +85,81 @@ async def save_report(connection: Connection, run: Run, report: Report, receipt:
     )
 
 
-async def add_checkpoint(connection: Connection, run: Run, step: str, input_sha256: str, result: bytes = b"") -> None:
-    """Note that a step is done for this input; `result` is empty where it stands in tables of its own."""
+async def add_checkpoint(connection: Connection, run: Run, step: str, input_sha256: str) -> None:
+    """Note that a step is done for this input; its result stands in tables of its own."""
     await connection.execute(
         "INSERT INTO review.checkpoints (run_id, organization_id, step, input_sha256, result) "
-        "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+        "VALUES ($1, $2, $3, $4, '') ON CONFLICT DO NOTHING",
         run.id,
         run.organization_id,
+        step,
+        input_sha256,
+    )
+
+
+async def checkpoint(connection: Connection, run_id: UUID, step: str, input_sha256: str) -> Row | None:
+    """Answer `result` of a step with this input, and how often it was `begun`; None where it has none yet."""
+    return await connection.fetchrow(
+        f"SELECT result, begun FROM review.checkpoints WHERE {_STEP} AND is_done",  # noqa: S608
+        run_id,
+        step,
+        input_sha256,
+    )
+
+
+async def begin_step(connection: Connection, run: Run, step: str, input_sha256: str) -> int:
+    """Note that a step without a result begins; answers how many of its beginnings have no known end, this included."""
+    begun: int = await connection.fetchval(
+        "INSERT INTO review.checkpoints (run_id, organization_id, step, input_sha256, result, is_done) "
+        "VALUES ($1, $2, $3, $4, '', false) ON CONFLICT (run_id, step, input_sha256) "
+        "DO UPDATE SET begun = checkpoints.begun + 1 RETURNING begun",
+        run.id,
+        run.organization_id,
+        step,
+        input_sha256,
+    )
+    return begun
+
+
+async def finish_step(connection: Connection, run_id: UUID, step: str, input_sha256: str, result: bytes) -> None:
+    """Record the result of a step that was begun."""
+    await connection.execute(
+        f"UPDATE review.checkpoints SET result = $4, is_done = true WHERE {_STEP}",  # noqa: S608
+        run_id,
         step,
         input_sha256,
         result,
     )
 
 
-async def claim_envelope(connection: Connection) -> Row | None:
-    """Take an envelope from the inbox, counting the attempt; it comes back in 15 seconds unless it is settled."""
-    return await connection.fetchrow(
-        "UPDATE review.inbox SET attempts = attempts + 1, available_at = clock_timestamp() + interval '15 seconds' "
-        "WHERE id = (SELECT id FROM review.inbox WHERE state = 'RECEIVED' AND available_at <= clock_timestamp() "
-        "ORDER BY available_at LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING *"
+async def give_up_step(connection: Connection, run_id: UUID, step: str, input_sha256: str) -> None:
+    """Take the last beginning of a step back."""
+    await connection.execute(
+        f"UPDATE review.checkpoints SET begun = begun - 1 WHERE {_STEP} AND NOT is_done",  # noqa: S608
+        run_id,
+        step,
+        input_sha256,
     )
 
 
+async def claim_envelope(connection: Connection) -> Row | None:
+    """Take an envelope from the inbox, counting the attempt; it comes back by itself unless it is settled in time.
+
+    Organisations take turns. `was_claimed` says that somebody took it before and never settled it.
+    """
+    return await connection.fetchrow(_CLAIM_ENVELOPE, ENVELOPE_CRASH.longest)
+
+
 async def settle_envelope(
-    connection: Connection, envelope_id: UUID, state: str, reason: str = "", delay: timedelta = timedelta()
+    connection: Connection, envelope_id: UUID, attempts: int, state: str, reason: str, delay: timedelta
 ) -> None:
-    """Say what became of an envelope; RECEIVED puts it back for `delay`."""
+    """Say what became of a claimed envelope, unless it has been claimed again since; RECEIVED puts it back."""
     await connection.execute(
-        "UPDATE review.inbox SET state = $2, reason = $3, available_at = clock_timestamp() + $4::interval, "
-        "handle_time = CASE WHEN $2 = 'RECEIVED' THEN NULL ELSE clock_timestamp() END WHERE id = $1",
+        "UPDATE review.inbox SET state = $3, reason = $4, available_at = clock_timestamp() + $5::interval, "
+        "is_claimed = false, handle_time = CASE WHEN $3 = 'RECEIVED' THEN NULL ELSE clock_timestamp() END "
+        "WHERE id = $1 AND attempts = $2 AND state = 'RECEIVED'",
         envelope_id,
+        attempts,
         state,
         reason,
         delay,

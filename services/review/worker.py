@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import time
 from collections.abc import Callable, Coroutine
@@ -11,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from services.kit import retries
 from services.kit.errors import AppError
 from services.kit.telemetry import log, metrics, trace
 from services.review.domain import PutBack, Run, RunState
@@ -18,17 +20,34 @@ from services.review.run_store import LeaseLostError
 from services.review.runs import Runs
 
 _RETRY_SECONDS = 1.0  # between attempts to tell a database that does not answer
+_LOOK_SECONDS = 1.0  # a sleeping machine stops the timers of a process, but not its lease
 _STOPPED = "the worker was stopped"
+_DATABASE_AWAY = "the database did not answer for the length of a lease"
 _logger = log.get("worker")
+
+
+def boot_time() -> float:
+    """Answer seconds since the start of the machine, its sleep included."""
+    # It goes on while the machine sleeps, unlike the monotonic clock, and never jumps, unlike the time of day.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Worker:
     """Carries up to `concurrency` runs at a time; `carry` does the work of one and ends or puts back the run.
 
-    The lease is prolonged each third of it, and the worker stops a ninth of it before its end.
+    The lease is prolonged each third of it, and the worker stops a ninth of it before its end. `now` are the seconds of
+    a clock that goes on while the machine sleeps.
     """
 
-    def __init__(self, runs: Runs, carry: Callable[[Run], Coroutine[Any, Any, None]], concurrency: int) -> None:
+    def __init__(
+        self,
+        runs: Runs,
+        carry: Callable[[Run], Coroutine[Any, Any, None]],
+        concurrency: int,
+        *,
+        now: Callable[[], float] = boot_time,
+    ) -> None:
+        self._now = now
         self._runs = runs
         self._carry = carry
         self._free = concurrency
@@ -53,7 +72,7 @@ class Worker:
         if not self._free or self._drained is not None:
             return False
         self._free -= 1
-        claimed_at, task = _now(), None
+        claimed_at, task = self._now(), None
         try:
             run = await self._runs.claim(self._name)
             if run is None:
@@ -114,8 +133,13 @@ class Worker:
     async def _end(self, run: Run, work: "asyncio.Task[None]", keeper: "asyncio.Task[RunState | None]") -> None:
         if not work.done():
             await _stop(work)
-            if keeper.result() is not None:
-                await self._put_back(run, PutBack.RELEASE, "the pull request was closed; the host is asked again")
+            try:
+                was_asked = keeper.result() is not None
+            except LeaseLostError:
+                return
+            # A worker that lives says so where it can: only what nobody says anything about counts as a crash.
+            why = "the pull request was closed; the host is asked again" if was_asked else _DATABASE_AWAY
+            await self._put_back(run, PutBack.RELEASE, why)
             return
         try:
             work.result()
@@ -124,16 +148,16 @@ class Worker:
         except AppError as error:
             # Not the run's fault: the database did not answer when the run was to be moved.
             reason = error.message or error.reason.value
-            await self._put_back(run, PutBack.RELEASE, reason, timedelta(seconds=1))
+            await self._put_back(run, PutBack.RELEASE, reason, retries.RUN_RELEASE.longest)
         except Exception as error:
             _logger.exception("run failed")
-            delay = timedelta(seconds=min(2**run.errors, 60))
+            delay = retries.RUN_ERROR.pause(run.errors, random.random())  # noqa: S311
             await self._put_back(run, PutBack.ERROR, f"internal error ({type(error).__name__})", delay)
 
     async def _put_back(self, run: Run, kind: PutBack, reason: str, delay: timedelta = timedelta()) -> None:
         """Put a run back, trying until its lease has surely ended; after that a rescuer does it."""
-        until = _now() + self._runs.lease.total_seconds()
-        while _now() < until:
+        until = self._now() + self._runs.lease.total_seconds()
+        while self._now() < until:
             try:
                 await self._runs.put_back(run, kind, reason, delay)
             except LeaseLostError:
@@ -145,14 +169,15 @@ class Worker:
         _logger.warning("run left to the rescuer", reason=reason)
 
     async def _keep(self, run: Run, claimed_at: float, orders: asyncio.Event) -> RunState | None:
-        """Send heartbeats; returns what the run shall become when it shall stop, None when the lease cannot be held."""
+        """Send heartbeats; returns what the run shall become when it shall stop, None when the lease cannot be held.
+
+        Raises LeaseLostError when somebody else has the run.
+        """
         safe_until = claimed_at + self._safe
         while True:
-            pause = min(self._heartbeat, max(safe_until - _now(), 0))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(orders.wait(), pause)
+            await self._until(min(self._now() + self._heartbeat, safe_until), orders)
             orders.clear()
-            asked_at = _now()
+            asked_at = self._now()
             if asked_at >= safe_until:
                 metrics.LEASES_LOST.inc()
                 _logger.warning("lease given up: the database did not answer in time")
@@ -160,19 +185,20 @@ class Worker:
             try:
                 stop = await asyncio.wait_for(self._runs.heartbeat(run), safe_until - asked_at)
             except LeaseLostError:
-                return None
+                raise
             except Exception as error:  # of whatever kind: without a heartbeat the lease runs out
                 _logger.warning("heartbeat failed", error=type(error).__name__)
-                await asyncio.sleep(min(_RETRY_SECONDS, max(safe_until - _now(), 0)))
+                await asyncio.sleep(min(_RETRY_SECONDS, max(safe_until - self._now(), 0)))
                 continue
             safe_until = asked_at + self._safe
             if stop is not None:
                 return stop
 
-
-def _now() -> float:
-    # Goes on while the machine sleeps, unlike the monotonic clock, and never jumps, unlike the time of day.
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    async def _until(self, moment: float, orders: asyncio.Event) -> None:
+        """Wait for orders, at most until `moment` of our clock; looked at often, as the timers' clock may stand."""
+        while not orders.is_set() and (left := moment - self._now()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(orders.wait(), min(left, _LOOK_SECONDS))
 
 
 async def _stop(task: "asyncio.Task[Any]") -> None:

@@ -82,7 +82,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         close = Loop("close outbox", relay.close_received, idle=settings.outbox_ask_seconds)
         listen = database.listen({store.CHANNEL: handle.wake, "webhooks_outbox": send.wake})
         health = RpcServer("webhooks_worker", mesh.internal("webhooks_worker"), [], {}, with_reflection=False)
-        await stack.enter_async_context(serving([health], database))
+        await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
         await stack.enter_async_context(running([listen, handle, send, close], grace=5))
         yield
 

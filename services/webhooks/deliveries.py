@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from uuid import UUID
 
-from services.kit import paging
+from services.kit import paging, retries
 from services.kit.bus.port import Envelope
 from services.kit.errors import AppError, Reason
 from services.kit.postgres import outbox
@@ -16,7 +16,6 @@ from services.webhooks.domain import DeliveryState
 from services.webhooks.hosts import ADAPTERS
 from services.webhooks.hosts.base import Action, Ignored, Parsed, ParseError, PullRequestChanged
 
-MAX_ATTEMPTS = 5
 _logger = log.get("deliveries")
 
 
@@ -34,7 +33,9 @@ class DeliveryWorker:
         if row is None:
             return False
         with trace.span("delivery handle", parent=row["traceparent"], host=row["host"], delivery_id=str(row["id"])):
-            if row["attempts"] > MAX_ATTEMPTS:
+            if row["was_claimed"]:
+                metrics.RETRIES.labels("delivery", "crash").inc()
+            if retries.DELIVERY_CRASH.is_spent(row["attempts"] - 1):
                 await self._settle(row, DeliveryState.FAILED, "its worker stopped each time it was tried")
                 return True
             try:

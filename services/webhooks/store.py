@@ -6,6 +6,8 @@ from uuid import UUID
 
 from services.kit.ids import new_id
 from services.kit.postgres.pool import Connection, Row
+from services.kit.postgres.turns import claim_next
+from services.kit.retries import DELIVERY_CRASH
 from services.webhooks.domain import DeliveryState
 
 CHANNEL = "webhooks_deliveries"
@@ -13,6 +15,7 @@ _SHOWN = (
     "SELECT id, host, host_delivery_id, event, state, reason, attempts, octet_length(body) AS body_size, "
     "create_time, update_time FROM webhooks.deliveries "
 )
+_CLAIM_DELIVERY = claim_next("webhooks.deliveries", DeliveryState.RECEIVED)
 
 
 async def add_delivery(
@@ -50,13 +53,11 @@ async def add_delivery(
 
 
 async def claim_delivery(connection: Connection) -> Row | None:
-    """Take a delivery, counting the attempt; it comes back in 15 seconds unless it is settled."""
-    return await connection.fetchrow(
-        "UPDATE webhooks.deliveries SET attempts = attempts + 1, "
-        "available_at = clock_timestamp() + interval '15 seconds' WHERE id = (SELECT id FROM webhooks.deliveries "
-        "WHERE state = 'RECEIVED' AND available_at <= clock_timestamp() ORDER BY available_at LIMIT 1 "
-        "FOR UPDATE SKIP LOCKED) RETURNING *"
-    )
+    """Take a delivery, counting the attempt; it comes back by itself unless it is settled in time.
+
+    Organisations take turns. `was_claimed` says that somebody took it before and never settled it.
+    """
+    return await connection.fetchrow(_CLAIM_DELIVERY, DELIVERY_CRASH.longest)
 
 
 async def settle_delivery(
@@ -64,7 +65,7 @@ async def settle_delivery(
 ) -> bool:
     """Say what became of a claimed delivery; False if it has been claimed again since, and nothing was written."""
     done: str = await connection.execute(
-        "UPDATE webhooks.deliveries SET state = $3, reason = $4, update_time = clock_timestamp() "
+        "UPDATE webhooks.deliveries SET state = $3, reason = $4, is_claimed = false, update_time = clock_timestamp() "
         "WHERE id = $1 AND attempts = $2 AND state = 'RECEIVED'",
         delivery_id,
         attempts,
@@ -77,7 +78,7 @@ async def settle_delivery(
 async def rearm_delivery(connection: Connection, delivery_id: UUID) -> None:
     """Have a delivery handled again from its stored body."""
     await connection.execute(
-        "UPDATE webhooks.deliveries SET state = 'RECEIVED', reason = '', attempts = 0, "
+        "UPDATE webhooks.deliveries SET state = 'RECEIVED', reason = '', attempts = 0, is_claimed = false, "
         "available_at = clock_timestamp(), update_time = clock_timestamp() WHERE id = $1",
         delivery_id,
     )

@@ -18,6 +18,10 @@ QUEUES = {
     "webhooks": {"deliveries", "outbox"},
     "review": {"inbox", "pull_requests", "runs", "artefacts"},
 }
+# Columns that answer whose something is, before its organisation is known, and tell no more.
+LOOK_UPS = {
+    "orgs": {"members": {"organization_id", "user_id"}, "invitations": {"organization_id", "token_sha256"}},
+}
 TABLES = """
 SELECT n.nspname AS schema, c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,
        pg_get_userbyid(c.relowner) AS owner,
@@ -79,7 +83,7 @@ async def test_every_table_checks_what_is_read_and_what_is_written(
                 others -= {f"lintel_{s}" for s in SERVICES}
                 assert all(p["qual"] == own[0]["qual"] == p["with_check"] for p in found)
             assert others <= {f"lintel_{service}_queue"}, name
-            assert bool(others) is (name in QUEUES[service]), name
+            assert bool(others) is (name in QUEUES[service] | LOOK_UPS.get(service, {}).keys()), name
 
 
 async def test_the_application_s_roles_are_nobody(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -138,6 +142,19 @@ async def test_a_queue_sees_the_queue_tables_only(
             except asyncpg.InsufficientPrivilegeError:
                 pass
     assert seen == QUEUES
+
+
+async def test_a_look_up_sees_whose_something_is_and_no_more(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
+    granted = await owner.fetch(
+        "SELECT table_schema AS schema, table_name AS name, column_name, privilege_type "
+        "FROM information_schema.column_privileges WHERE grantee LIKE 'lintel%queue'"
+    )
+    found: dict[str, dict[str, set[str]]] = {}
+    for row in granted:
+        if row["name"] not in QUEUES[row["schema"]]:
+            assert row["privilege_type"] == "SELECT", row["name"]
+            found.setdefault(row["schema"], {}).setdefault(row["name"], set()).add(row["column_name"])
+    assert found == LOOK_UPS
 
 
 async def fill(owner: "asyncpg.Connection[asyncpg.Record]", organization: UUID) -> None:

@@ -37,3 +37,15 @@ def open_envelope(data: bytes) -> tuple[Message, str]:
         return TOPICS[wire.topic].FromString(wire.payload), wire.traceparent
     except DecodeError as error:
         raise ValueError(f"not an envelope: {error}") from None
+
+
+def read(data: bytes) -> Envelope:
+    """Answer the envelope as an inbox stores it; its event stays closed. Raises ValueError if it names no sender."""
+    try:
+        wire = envelope_pb2.Envelope.FromString(data)
+    except DecodeError as error:
+        raise ValueError(f"not an envelope: {error}") from None
+    try:
+        return Envelope(UUID(wire.id), UUID(wire.organization_id), wire.topic, data)
+    except ValueError:
+        raise ValueError("not an envelope: it has no id or no organisation") from None

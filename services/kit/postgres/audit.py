@@ -107,7 +107,7 @@ async def record(
         resource_id=resource[1],
         changes=kept,
         request_id=context.request_id.get(),
-        address="",
+        address=context.client_address.get(),
         previous_sha256=row["sha256"] or FIRST,
     )
     await _insert(connection, entry)

@@ -55,6 +55,8 @@ def setup(level: str = "info", *, pretty: bool = False) -> None:
     logging.getLogger(_OURS).setLevel(LEVELS[level])
     for noisy in ("httpx2", "httpcore2", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for told_by_us in ("aio_pika", "aiormq"):  # a lost broker is a traceback to them, and one line of the bus
+        logging.getLogger(told_by_us).setLevel(logging.CRITICAL)
 
 
 def get(name: str) -> Any:

@@ -28,6 +28,13 @@ OUTBOX_RESENT = Counter(
     "lintel_outbox_resent_total", "Envelopes that the receiver did not have and were sent again", registry=REGISTRY
 )
 OUTBOX_OLDEST = Gauge("lintel_outbox_oldest_seconds", "Age of the oldest envelope not sent", registry=REGISTRY)
+BUS_WAITING = Gauge("lintel_bus_messages", "Messages that wait in a queue of the broker", ["queue"], registry=REGISTRY)
+BUS_UNREADABLE = Counter(
+    "lintel_bus_unreadable_total",
+    "Messages that a consumer could not read, dead-lettered",
+    ["consumer"],
+    registry=REGISTRY,
+)
 INBOX_HANDLED = Counter("lintel_inbox_handled_total", "Envelopes by outcome", ["outcome"], registry=REGISTRY)
 RUNS = Counter("lintel_review_runs_total", "Runs by final state", ["state"], registry=REGISTRY)
 RUN_SECONDS = Histogram(
@@ -36,7 +43,13 @@ RUN_SECONDS = Histogram(
     registry=REGISTRY,
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
 )
-LEASES_LOST = Counter("lintel_review_leases_lost_total", "Runs whose lease a worker lost", registry=REGISTRY)
+LEASES_LOST = Counter(
+    "lintel_review_leases_lost_total", "Runs that a worker gave up as it could not hold the lease", registry=REGISTRY
+)
+RESCUES = Counter("lintel_review_rescues_total", "Runs put back as their lease had expired", registry=REGISTRY)
+RETRIES = Counter(
+    "lintel_retries_total", "What is tried again, by class of failure", ["subject", "failure"], registry=REGISTRY
+)
 PUBLICATIONS = Counter("lintel_publications_total", "Calls of Publish by outcome", ["outcome"], registry=REGISTRY)
 DUPLICATES_REMOVED = Counter(
     "lintel_publication_duplicates_removed_total", "Own duplicates removed from a host", registry=REGISTRY

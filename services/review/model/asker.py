@@ -1,14 +1,26 @@
 """What a pass asks of whoever has the model, and what it keeps account of."""
 
 import hashlib
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 from uuid import UUID
 
-from services.kit.errors import AppError
-from services.review.domain import ModelUse
+from services.kit.errors import AppError, Reason
+from services.review.domain import ModelUse, Run
 from services.review.model.fence import boundary, fenced
 from services.review.model.templates import PROMPT_HASH, Instructions
+from services.review.model_port import Checkpoints
+
+# What llm_gateway says once it knows how a call ended; after anything else it may go on there, and cost.
+_KNOWN_ENDS = {
+    Reason.MODEL_NOT_CONFIGURED,
+    Reason.MODEL_REFUSED,
+    Reason.MODEL_UNAVAILABLE,
+    Reason.MODEL_RATE_LIMITED,
+    Reason.INVALID_REQUEST,
+    Reason.PERMISSION_DENIED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,7 @@ class LanguageModels(Protocol):
 @dataclass(slots=True)
 class _Account:
     calls: int = 0
+    in_doubt: int = 0
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -54,11 +67,14 @@ class _Account:
 
 @dataclass(slots=True)
 class Asker:
-    """Asks on behalf of one run, and counts; `budget` is the number of calls it may make."""
+    """Asks on behalf of one run, and counts; `budget` is the number of calls it may make.
+
+    A call that is recorded is not made again, but counts: the receipt tells what the run took, whoever carried it.
+    """
 
     models: LanguageModels
-    organization_id: UUID
-    run: str
+    checkpoints: Checkpoints
+    run: Run
     described: Described
     budget: int
     calls: int = 0
@@ -66,21 +82,26 @@ class Asker:
     _accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
 
     async def ask(self, instructions: Instructions, step: str, text: str, problem: str = "") -> Answer:
-        """Ask about `text`; `problem` says what was wrong with the answer before. Raises AppError, BudgetError."""
+        """Ask about `text`; `problem` says what was wrong with the answer before.
+
+        Raises AppError, BudgetError, CheckpointError.
+        """
         if self.calls >= self.budget:
             raise BudgetError
         self.calls += 1
+        # Nothing random goes into it: the border of the data, which is, is drawn anew for each call.
         digest = hashlib.sha256("\0".join((instructions.hash, text, problem)).encode("utf-8", "replace")).hexdigest()
-        prompt = fenced(text, boundary())
-        if problem:
-            prompt += f"\n\nYour answer before this one could not be used: {problem}. Answer anew, in full."
-        try:
-            answer = await self.models.complete(
-                self.organization_id, f"{self.run}/{step}/{digest[:32]}", instructions, prompt
-            )
-        except AppError:
-            self._account(self.described.provider, self.described.model).calls += 1
-            raise
+        begun = await self.checkpoints.begin(self.run, f"model/{step}", digest)
+        if begun.in_doubt:
+            self.calls += begun.in_doubt
+            account = self._account(self.described.provider, self.described.model)
+            account.calls += begun.in_doubt
+            account.in_doubt += begun.in_doubt
+        if begun.result is not None:
+            answer = Answer(**json.loads(begun.result))
+        else:
+            answer = await self._complete(instructions, step, digest, text, problem)
+            await self.checkpoints.finish(self.run, f"model/{step}", digest, json.dumps(asdict(answer)).encode())
         account = self._account(answer.provider, answer.model)
         account.calls += 1
         account.input_tokens += answer.input_tokens
@@ -89,10 +110,37 @@ class Asker:
         self.estimated = self.estimated or not answer.reported
         return answer
 
+    async def _complete(self, instructions: Instructions, step: str, digest: str, text: str, problem: str) -> Answer:
+        prompt = fenced(text, boundary())
+        if problem:
+            prompt += f"\n\nYour answer before this one could not be used: {problem}. Answer anew, in full."
+        name = f"{self.run.id}/{step}/{digest[:32]}"
+        try:
+            return await self.models.complete(self.run.organization_id, name, instructions, prompt)
+        except BaseException as error:  # also when it takes too long for us
+            self._account(self.described.provider, self.described.model).calls += 1
+            if isinstance(error, AppError) and error.reason in _KNOWN_ENDS:
+                await self.checkpoints.give_up(self.run, f"model/{step}", digest)
+            raise
+
+    def in_doubt(self) -> int:
+        """Answer how many calls have no known end."""
+        return sum(account.in_doubt for account in self._accounts.values())
+
     def uses(self) -> tuple[ModelUse, ...]:
         """Answer what each model was used for; prices are not known yet."""
         return tuple(
-            ModelUse(provider, model, a.calls, a.input_tokens, a.cached_tokens, a.output_tokens, None, PROMPT_HASH)
+            ModelUse(
+                provider,
+                model,
+                a.calls,
+                a.input_tokens,
+                a.cached_tokens,
+                a.output_tokens,
+                None,
+                PROMPT_HASH,
+                in_doubt_calls=a.in_doubt,
+            )
             for (provider, model), a in self._accounts.items()
         )
 

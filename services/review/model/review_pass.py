@@ -22,7 +22,7 @@ from services.review.model.packing import Pack, Packing, pack
 from services.review.model.strict_json import InvalidAnswerError
 from services.review.model.surroundings import Surroundings
 from services.review.model.templates import REVIEW, VERIFY, Instructions
-from services.review.model_port import ModelChoice, ModelResult, SourceView
+from services.review.model_port import CheckpointError, Checkpoints, ModelChoice, ModelResult, SourceView
 
 MAX_PACKS = 12
 MAX_CALLS = 30  # repairs and verification included
@@ -56,6 +56,7 @@ class _State:
     malformed: int = 0
     repaired: int = 0
     stopped: bool = False
+    lost: CheckpointError | None = None
 
     def fail(self, error: _GivenUpError) -> None:
         if str(error) not in self.reasons:
@@ -66,8 +67,9 @@ class _State:
 class TwoCallPass:
     """Implements ModelPass with one model: blind to title, author and branch, which are not in the view."""
 
-    def __init__(self, models: LanguageModels, *, seconds: float = PASS_SECONDS) -> None:
+    def __init__(self, models: LanguageModels, checkpoints: Checkpoints, *, seconds: float = PASS_SECONDS) -> None:
         self._models = models
+        self._checkpoints = checkpoints
         self._seconds = seconds
 
     async def chosen(self, run: Run) -> ModelChoice | None:
@@ -76,11 +78,11 @@ class TwoCallPass:
         return ModelChoice(found.provider, found.model) if found else None
 
     async def claims(self, run: Run, view: SourceView) -> ModelResult:
-        """Ask about the view; raises AppError only where there is no model after all."""
+        """Ask about the view. Raises AppError only where there is no model after all, and CheckpointError."""
         described = await self._models.describe(run.organization_id)
         if described is None:
             raise AppError(Reason.MODEL_NOT_CONFIGURED)
-        asker = Asker(self._models, run.organization_id, str(run.id), described, MAX_CALLS)
+        asker = Asker(self._models, self._checkpoints, run, described, MAX_CALLS)
         state = _State(time.monotonic() + self._seconds)
         most = described.max_input_tokens - _OVERHEAD
         packing = pack(view, min(max(most - estimate(REVIEW.text), 500), PACK_TOKENS), MAX_PACKS)
@@ -111,10 +113,16 @@ class TwoCallPass:
                     results[index] = await _asked(asker, REVIEW, f"review-{index}", each.text, state, read)
                 except _GivenUpError as error:
                     state.fail(error)
+                except CheckpointError as error:
+                    state.lost, state.stopped = error, True
 
+        # What stopped a worker may stop the next one: from then on one call at a time can be in doubt.
+        at_once = 1 if asker.run.crashes else CONCURRENCY
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(CONCURRENCY, len(packs))):
+            for _ in range(min(at_once, len(packs))):
                 group.create_task(work())
+        if state.lost is not None:
+            raise state.lost
         for result in results.values():
             state.malformed += result.malformed
             state.dropped[DropReason.OVER_LIMIT] += result.over_limit
@@ -223,6 +231,11 @@ def _notes(packing: Packing, state: _State, asker: Asker) -> list[str]:
         notes.append(f"the model's answers held {state.malformed} malformed findings, which were left out")
     if state.repaired:
         notes.append(f"the model had to answer anew {state.repaired} times, as its answer could not be used")
+    if asker.in_doubt():
+        notes.append(
+            f"a worker stopped while {asker.in_doubt()} calls of the model were under way; they were made again, and "
+            "may have been charged twice"
+        )
     if asker.estimated:
         notes.append("the model's provider did not report all tokens: the numbers are estimates")
     return notes

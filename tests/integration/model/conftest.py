@@ -17,6 +17,7 @@ from services.llm_gateway import app
 from services.review.domain import PullRequestRef, Run
 from services.review.model.clients import RemoteModels
 from services.review.model.review_pass import TwoCallPass
+from services.review.model_port import Begun
 from tests.support.rpc import short_directory
 
 KEY = "emulated-key-Zx81Qq"
@@ -36,6 +37,22 @@ def make_run(number: int = 1) -> Run:
         must_finish=False,
         traceparent="",
     )
+
+
+class Remembered:
+    """Checkpoints without a database, for passes that belong to no stored run."""
+
+    def __init__(self) -> None:
+        self._results: dict[tuple[UUID, str, str], bytes] = {}
+
+    async def begin(self, run: Run, step: str, input_sha256: str) -> Begun:
+        return Begun(self._results.get((run.id, step, input_sha256)), 0)
+
+    async def finish(self, run: Run, step: str, input_sha256: str, result: bytes) -> None:
+        self._results[run.id, step, input_sha256] = result
+
+    async def give_up(self, run: Run, step: str, input_sha256: str) -> None:
+        self._results.pop((run.id, step, input_sha256), None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,6 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
                 await stack.enter_async_context(app.serve(mesh))
             channel = open_channel(mesh.internal("llm_gateway"), "review_worker")
             stack.push_async_callback(channel.close)
-            return Bench(emulator, TwoCallPass(RemoteModels(channel), seconds=seconds), channel, mesh)
+            return Bench(emulator, TwoCallPass(RemoteModels(channel), Remembered(), seconds=seconds), channel, mesh)
 
         yield make

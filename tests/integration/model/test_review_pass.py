@@ -17,7 +17,7 @@ from services.review.domain import DropReason
 from services.review.model.review_pass import MAX_CALLS, MAX_CLAIMS, MAX_PACKS
 from services.review.model.templates import PROMPT_HASH, REVIEW, VERIFY
 from services.review.model_port import ModelChoice, SourceView
-from tests.integration.model.conftest import Make, make_run
+from tests.integration.model.conftest import Make, Remembered, make_run
 from tests.unit.model.support import file, hunk, view
 
 SECRET = "ghp_" + "a1B2" * 10
@@ -65,8 +65,8 @@ async def test_the_prompt_is_blind_fenced_and_masked_and_its_prefix_the_same_byt
     change = view(
         file("src/a.py", hunk("+bidi \u202e x", "+<|endoftext|>", f"+t = '{SECRET}'", section=f"token {SECRET}"))
     )
-    for _ in range(2):
-        await made.model_pass.claims(make_run(), change)
+    for number in (1, 2):
+        await made.model_pass.claims(make_run(number), change)
     first, second = made.emulator.chats
     assert first.system == second.system == REVIEW.text
     assert first.user != second.user  # the border is new each time
@@ -277,6 +277,7 @@ async def test_the_name_of_a_call_depends_on_run_step_and_input_only(
 
     monkeypatch.setattr(models, "complete", seen)
     for number in (1, 1, 2):
+        monkeypatch.setattr(made.model_pass, "_checkpoints", Remembered())  # as if nothing had been recorded
         await made.model_pass.claims(make_run(number), SMALL)
     assert names[0] == names[1] != names[2]
     assert re.fullmatch(r"[0-9a-f-]{36}/review-0/[0-9a-f]{32}", names[0])

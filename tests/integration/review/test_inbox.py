@@ -5,15 +5,18 @@ from uuid import UUID, uuid4
 import pytest
 from lintel.events.v1 import envelope_pb2, pull_request_pb2
 
+from services.kit import retries
 from services.kit.bus.port import Envelope
 from services.kit.bus.wire import PULL_REQUEST_CHANGED, seal
 from services.kit.errors import AppError
 from services.kit.ids import new_id
 from services.kit.postgres import inbox
 from services.kit.postgres.pool import Database
-from services.review.consumers import MAX_ATTEMPTS, Inbox
+from services.review.consumers import Inbox
 from services.review.runs import Runs
 from tests.integration.review.steps import ORGANIZATION, A, B, Owner, one, states
+
+MAX_ATTEMPTS = retries.ENVELOPE_ERROR.attempts
 
 
 def event(head: str = A, number: int = 7) -> Envelope:
@@ -79,7 +82,7 @@ async def test_what_fails_each_time_is_tried_again_later_and_then_dead(
     await consumer.handle_next()
     await consumer.handle_next()
     row = await one(
-        owner, "SELECT id, available_at > create_time + interval '2 s' FROM review.inbox WHERE state = 'RECEIVED'"
+        owner, "SELECT id, available_at > create_time + interval '1 s' FROM review.inbox WHERE state = 'RECEIVED'"
     )
     assert tuple(row) == (bad.id, True)
     await owner.execute(

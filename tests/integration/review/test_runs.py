@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.kit import retries
 from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
-from services.review import runs as module
 from services.review.domain import PutBack, RunState
 from services.review.machine import ALLOWED
 from services.review.run_store import LeaseLostError, move
@@ -165,15 +165,15 @@ async def test_crashes_errors_and_waits_are_counted_apart(runs: Runs, owner: Own
 
 async def test_spent_errors_fail_the_run_with_the_reason(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
-    for _ in range(module.MAX_ERRORS):
+    for _ in range(retries.RUN_ERROR.attempts):
         await runs.put_back(await claim(runs), PutBack.ERROR, "the host is down", timedelta())
     row = await one(owner, "SELECT state, state_reason FROM review.runs")
-    assert tuple(row) == ("FAILED", f"the host is down (after {module.MAX_ERRORS} attempts)")
+    assert tuple(row) == ("FAILED", f"the host is down (after {retries.RUN_ERROR.attempts} attempts)")
 
 
 async def test_spent_crashes_fail_the_run(runs: Runs, owner: Owner) -> None:
     await observe(runs, A)
-    for _ in range(module.MAX_CRASHES):
+    for _ in range(retries.RUN_CRASH.attempts):
         await due(owner)
         await claim(runs)
         await expire(owner)

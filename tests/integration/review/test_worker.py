@@ -12,7 +12,7 @@ from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.review.domain import Run, RunState
 from services.review.runs import Runs
-from services.review.worker import Worker
+from services.review.worker import Worker, boot_time
 from tests.integration.review.steps import ORGANIZATION, REF, A, B, Owner, claim, observe, one, states
 from tests.support.postgres import Database as OneDatabase
 from tests.support.system import until
@@ -120,7 +120,23 @@ async def test_a_worker_that_cannot_reach_the_database_stops_before_its_lease_en
         await asyncio.wait_for(work.stopped.wait(), 5)
         assert await observer.fetchval("SELECT lease_expire_time > clock_timestamp() FROM review.runs")
     await observer.close()
-    assert await states(owner) == [(A, "RUNNING")]  # left to a rescuer
+    row = await one(owner, "SELECT state, crashes FROM review.runs")
+    assert tuple(row) == ("QUEUED", 0)  # given back as soon as that is possible: nothing crashed
+
+
+async def test_a_worker_stops_when_the_machine_has_slept_through_its_lease(runs: Runs, owner: Owner) -> None:
+    """The timers of a process stand while the machine sleeps; its clock, and the lease, go on."""
+    await observe(runs, A)
+    slept = 0.0
+    work = Work()
+    worker = Worker(runs, work, 1, now=lambda: boot_time() + slept)
+    assert await worker.claim_next()
+    await work.began.wait()
+    async with owner.transaction():
+        await owner.execute("SELECT FROM review.pull_requests FOR UPDATE")  # nor does a heartbeat get through
+        slept = runs.lease.total_seconds()
+        await asyncio.wait_for(work.stopped.wait(), 10)  # long before the next heartbeat of a clock that stood
+    await worker.drain(0)
 
 
 async def test_a_worker_whose_run_somebody_else_has_stops_and_writes_nothing(runs: Runs, owner: Owner) -> None:
@@ -129,6 +145,7 @@ async def test_a_worker_whose_run_somebody_else_has_stops_and_writes_nothing(run
     async with working(runs, work) as worker:
         await owner.execute("UPDATE review.runs SET lease_expire_time = clock_timestamp() - interval '1 second'")
         assert await runs.rescue()
+        await owner.execute("UPDATE review.runs SET available_at = clock_timestamp()")
         other = await claim(runs)
         worker.wake()
         await asyncio.wait_for(work.stopped.wait(), 5)

@@ -11,12 +11,13 @@ import pytest
 from lintel.events.v1 import pull_request_pb2
 
 from emulators.github import make_delivery
+from services.kit import retries
 from services.kit.bus.port import Envelope
 from services.kit.bus.wire import open_envelope
 from services.kit.errors import AppError, Reason
 from services.kit.postgres.pool import Database
 from services.webhooks.clients import seal_change
-from services.webhooks.deliveries import MAX_ATTEMPTS, Deliveries, DeliveryWorker
+from services.webhooks.deliveries import Deliveries, DeliveryWorker
 from services.webhooks.domain import IngestOutcome
 from services.webhooks.hosts.base import PullRequestChanged
 from services.webhooks.intake import Intake
@@ -199,7 +200,8 @@ async def test_one_that_stops_its_worker_each_time_is_failed_after_some_attempts
     intake: Intake, worker: DeliveryWorker, owner: Owner
 ) -> None:
     await ingest(intake, body())
-    await owner.execute("UPDATE webhooks.deliveries SET attempts = $1", MAX_ATTEMPTS)  # claimed, and never settled
+    claimed = retries.DELIVERY_CRASH.attempts  # and never settled
+    await owner.execute("UPDATE webhooks.deliveries SET attempts = $1", claimed)
     await drained(worker)
     assert await delivery(owner) == ("FAILED", "its worker stopped each time it was tried")
     assert await events(owner) == []

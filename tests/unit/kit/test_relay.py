@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -36,8 +37,16 @@ class MaliciousBus:
     forged: Sequence[UUID] = ()
     sent: list[UUID] = field(default_factory=list)
 
-    def subscribe(self, topic: str, accept: Accept) -> None:
+    @asynccontextmanager
+    async def subscription(self, consumer: str, accept: Accept) -> AsyncIterator[None]:
         self.accept = accept
+        yield
+
+    def problem(self) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        pass
 
     async def publish(self, envelopes: Sequence[Envelope]) -> list[UUID]:
         if self.refuses:
@@ -269,20 +278,21 @@ async def test_each_write_wakes_the_next_one_in_line(world: World) -> None:
     await asyncio.wait_for(heard["review_inbox"].wait(), 5)
 
 
-async def test_the_in_process_bus_confirms_what_every_inbox_has_stored() -> None:
+async def test_the_in_process_bus_confirms_what_is_stored() -> None:
     bus = InProcessBus()
     stored: list[Envelope] = []
 
     async def store(envelopes: Sequence[Envelope]) -> None:
         stored.extend(envelopes)
 
-    bus.subscribe("a", store)
-    bus.subscribe("a", store)
-    one, two = Envelope(new_id(), ORGANIZATION, "a", b""), Envelope(new_id(), ORGANIZATION, "nobody's", b"")
-    assert await bus.publish([two, one]) == [one.id]  # what nobody takes does not hold up the rest
-    assert stored == [one, one]
-    with pytest.raises(AppError, match="no role in this process takes nobody's"):
-        await bus.publish([two])
+    one, two = (Envelope(new_id(), ORGANIZATION, topic, b"") for topic in (PULL_REQUEST_CHANGED, "nobody's"))
+    async with bus.subscription("review", store):
+        assert await bus.publish([two, one]) == [one.id]  # what nobody takes does not hold up the rest
+        assert stored == [one]
+        with pytest.raises(AppError, match="no role in this process takes nobody's"):
+            await bus.publish([two])
+    with pytest.raises(AppError, match=r"no role in this process takes pull_request.changed"):
+        await bus.publish([one])
 
 
 async def test_the_in_process_bus_confirms_nothing_that_an_inbox_refused() -> None:
@@ -291,9 +301,9 @@ async def test_the_in_process_bus_confirms_nothing_that_an_inbox_refused() -> No
     async def refuse(envelopes: Sequence[Envelope]) -> None:
         raise AppError(Reason.UNAVAILABLE)
 
-    bus.subscribe("a", refuse)
-    with pytest.raises(AppError):
-        await bus.publish([Envelope(new_id(), ORGANIZATION, "a", b"")])
+    async with bus.subscription("review", refuse):
+        with pytest.raises(AppError):
+            await bus.publish([Envelope(new_id(), ORGANIZATION, PULL_REQUEST_CHANGED, b"")])
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xff", b"\x1a\x07unknown"])

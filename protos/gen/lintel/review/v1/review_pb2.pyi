@@ -556,6 +556,7 @@ class ModelReceipt(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     COST_USD_FIELD_NUMBER: _builtins.int
     PROMPT_HASH_FIELD_NUMBER: _builtins.int
+    IN_DOUBT_CALLS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """The provider."""
     model: _builtins.str
@@ -572,6 +573,8 @@ class ModelReceipt(_message.Message):
     """What it cost in US dollars; absent where the price is not known."""
     prompt_hash: _builtins.str
     """SHA-256 of the prompt template."""
+    in_doubt_calls: _builtins.int
+    """Of the calls, those that a worker had begun when it stopped: nobody knows how they ended, or what they cost."""
     def __init__(
         self,
         *,
@@ -583,10 +586,11 @@ class ModelReceipt(_message.Message):
         output_tokens: _builtins.int = ...,
         cost_usd: _builtins.float | None = ...,
         prompt_hash: _builtins.str = ...,
+        in_doubt_calls: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cost_usd", b"cost_usd"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cached_tokens", b"cached_tokens", "calls", b"calls", "cost_usd", b"cost_usd", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "prompt_hash", b"prompt_hash", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cached_tokens", b"cached_tokens", "calls", b"calls", "cost_usd", b"cost_usd", "in_doubt_calls", b"in_doubt_calls", "input_tokens", b"input_tokens", "model", b"model", "output_tokens", b"output_tokens", "prompt_hash", b"prompt_hash", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost_usd: _TypeAlias = _typing.Literal["cost_usd"]  # noqa: Y015
     _WhichOneofArgType__cost_usd: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd"]  # noqa: Y015

@@ -1,0 +1,40 @@
+"""A real RabbitMQ for tests: the caller's, or one of our own per session; without either its tests are skipped."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cli.engines.rabbitmq import HINT, RabbitMqEngine, find_server
+
+MISSING = f"needs RabbitMQ: set API_RABBITMQ_URI, or install rabbitmq-server ({HINT}), or ./lintel test --install"
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_engine() -> Iterator[RabbitMqEngine]:
+    """Run one broker for the whole session, ours to restart and to break; whoever stops it starts it again."""
+    if find_server() is None:
+        skip_or_fail(MISSING)
+    engine = RabbitMqEngine()
+    try:
+        engine.start()
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_uri(request: pytest.FixtureRequest) -> str:
+    """Answer a broker's URI; others use it too, so names on it need a prefix of the test's own."""
+    given = os.environ.get("API_RABBITMQ_URI")
+    if given:
+        return given
+    engine: RabbitMqEngine = request.getfixturevalue("rabbitmq_engine")
+    return engine.uri
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip the test, or under CI=true, where nothing may be missing, fail it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""The words of money and use: who a call is for, what it took, and what may be spent. Money in millionths of a dollar."""
+"""The words of money and use: who a call is for, what it took, what may be spent. Money in millionths of a dollar."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -185,4 +185,3 @@ class Credential:
     origin: str
     ciphertext: str = field(repr=False)
     mask: str
-

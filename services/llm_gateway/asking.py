@@ -142,9 +142,7 @@ class Asker:
             except ProviderError as error:
                 if error.fault is Fault.INCOMPLETE and not longer and request.max_output_tokens < MAX_OUTPUT_TOKENS:
                     longer = True
-                    request = replace(
-                        request, max_output_tokens=min(request.max_output_tokens * 2, MAX_OUTPUT_TOKENS)
-                    )
+                    request = replace(request, max_output_tokens=min(request.max_output_tokens * 2, MAX_OUTPUT_TOKENS))
                     continue
                 failures += 1
                 pause = self._pause(error, failures)
@@ -158,7 +156,7 @@ class Asker:
         """What the provider asks for and a little, so that not all come back at once; else full jitter, doubling."""
         if error.retry_after is not None:
             return error.retry_after + self._jitter() * min(error.retry_after * 0.1, 1.0)
-        ceiling = min(self._back_off * 2 ** (failures - 1), _MAX_BACK_OFF)
+        ceiling: float = min(self._back_off * 2 ** (failures - 1), _MAX_BACK_OFF)
         return ceiling * (0.5 + 0.5 * self._jitter())
 
     @asynccontextmanager

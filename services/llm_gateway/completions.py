@@ -131,9 +131,7 @@ class Completions:
             raise
         return found
 
-    def _start(
-        self, key: tuple[UUID, str], work: Coroutine[Any, Any, Completed]
-    ) -> "asyncio.Task[Completed]":
+    def _start(self, key: tuple[UUID, str], work: Coroutine[Any, Any, Completed]) -> "asyncio.Task[Completed]":
         task = self._under_way[key] = asyncio.create_task(work)
 
         def ended(done: "asyncio.Task[Completed]") -> None:
@@ -184,6 +182,7 @@ class Completions:
             yield again
             return
         work = _Work(reservation)
+        final: tuple[Candidate, Answer] | None = None
         is_settled = False
         try:
             candidates = await self._first_named(candidates)
@@ -197,6 +196,8 @@ class Completions:
                     self._learn(candidate, prompt, piece)
                     # Settled when the asker has counted what the answer took, at the end of its own block.
                     final = candidate, piece
+            if final is None:
+                raise ProviderError(Fault.NO_FINISH)
             done = await self._answered(work, *final)
             is_settled = True
             yield done
@@ -350,7 +351,7 @@ class Completions:
         )
 
     async def _failed(self, work: "_Work", fault: Fault | None) -> None:
-        """Settle a call that came to nothing; one whose fate at the provider nobody knows keeps what it may have cost."""
+        """Settle a call that came to nothing; one whose fate nobody knows keeps what it may have cost."""
         tally, reservation = work.tally, work.reservation
         asked = tally.asked
         in_doubt = fault is not None and ProviderError(fault).meaning.in_doubt and tally.attempts > 0
@@ -373,7 +374,11 @@ class Completions:
 
     def _told(self, request_id: str, error: NoAnswerError) -> AppError:
         _logger.warning(
-            "no completion", call=request_id, fault=error.first.fault.value, status=error.first.status, others=error.others
+            "no completion",
+            call=request_id,
+            fault=error.first.fault.value,
+            status=error.first.status,
+            others=error.others,
         )
         return to_app_error(error.first, error.candidate, error.others)
 

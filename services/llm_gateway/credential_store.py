@@ -73,6 +73,4 @@ class CredentialStore:
 
 
 def _credential(row: Mapping[str, Any]) -> Credential:
-    return Credential(
-        row["id"], row["organization_id"], row["provider"], row["origin"], row["ciphertext"], row["mask"]
-    )
+    return Credential(row["id"], row["organization_id"], row["provider"], row["origin"], row["ciphertext"], row["mask"])

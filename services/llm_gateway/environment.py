@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 from services.llm_gateway.presets import (
     COMPATIBLE_INPUT_TOKENS,
     DEFAULT_INPUT_TOKENS,
-    GROQ_URL,
     PRESETS,
     SOURCES,
     Source,
@@ -99,7 +98,7 @@ def _candidate(environment: Environment, source: Source, model: str, tokens: int
         source.variable,
     )
     if source.word == "groq":
-        return replace(made, model=replace(made.model, base_url=environment.groq_url or GROQ_URL))
+        return replace(made, model=replace(made.model, base_url=environment.groq_url))
     if source.word == "vertex":
         return replace(made, model=replace(made.model, vertex_location=environment.vertex_location))
     if source.word == "openai" and environment.base_url:

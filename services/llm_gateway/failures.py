@@ -82,8 +82,8 @@ def budget_error(spent: Spent, now_left: timedelta) -> AppError:
     until = standing.renew_time.strftime("%Y-%m-%dT%H:%M:%SZ")
     return AppError(
         Reason.BUDGET_SPENT,
-        f"The model budget of {what} for the {budget.period.value} ({budget.limit_micros / MICROS:.2f} USD) has no room "
-        f"for this call; it renews at {until}. An owner can raise it with PUT /usage/budget.",
+        f"The model budget of {what} for the {budget.period.value} ({budget.limit_micros / MICROS:.2f} USD) has no "
+        f"room for this call; it renews at {until}. An owner can raise it with PUT /usage/budget.",
         retry_after=max(now_left, timedelta(seconds=1)),
         scope=budget.scope.value,
         id=budget.subject,

@@ -5,7 +5,7 @@ The conventions are still in development: all their names stand here (gen-ai, sc
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -31,7 +31,7 @@ _PROVIDERS = {  # gen_ai.provider.name; other kinds are their own
 def chat(candidate: Candidate, request: Request, purpose: Purpose) -> Iterator[Span]:
     """Run one call in its span."""
     model = candidate.model
-    attributes: dict[str, str | int] = {
+    attributes: dict[str, Any] = {
         OPERATION: "chat",
         "gen_ai.provider.name": _PROVIDERS.get(model.provider, model.provider),
         "gen_ai.request.model": model.model,

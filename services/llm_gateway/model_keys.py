@@ -44,7 +44,9 @@ class ModelKeys:
         self._guard = guard
         self._ids = ids
 
-    async def keep(self, organization_id: UUID, value: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any]:
+    async def keep(
+        self, organization_id: UUID, value: Mapping[str, Any], previous: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Check a configuration and keep its keys; answers it with masks and ids in their place.
 
         Raises AppError(INVALID_REQUEST) that names each field that is wrong.

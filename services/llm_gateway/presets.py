@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-GROQ_URL = "https://api.groq.com/openai/v1"
 DEFAULT_INPUT_TOKENS = 100_000  # what every model in the table takes, with room for its answer
 COMPATIBLE_INPUT_TOKENS = 24_000  # a server of one's own may be small, and such servers cut prompts silently
 
@@ -26,7 +25,7 @@ SOURCES: tuple[Source, ...] = (
     Source("google", "google_gemini", "API_GOOGLE_AI_API_KEY", "gemini-2.5-pro", "google"),
     Source("vertex", "google_vertex", "API_VERTEX_AI_API_KEY", "gemini-2.5-pro", "google"),
     Source("novita", "novita", "API_NOVITA_AI_API_KEY", "deepseek/deepseek-v3-0324", "novita"),
-    Source("groq", "openai_compatible", "API_GROQ_API_KEY", "openai/gpt-oss-120b", "groq"),
+    Source("groq", "groq", "API_GROQ_API_KEY", "openai/gpt-oss-120b", "groq"),
     Source("openrouter", "open_router", "API_OPENROUTER_KEY", "anthropic/claude-sonnet-5.5", "openrouter"),
 )
 BY_WORD: Mapping[str, Source] = {

@@ -93,7 +93,7 @@ def parse_overrides(text: str) -> dict[str, Price]:
     except ValueError as error:
         raise ValueError(f"is not valid JSON: {error}") from None
     if not isinstance(table, dict):
-        raise ValueError("must be a JSON object with a model in each field")  # noqa: TRY004 - a value, for pydantic
+        raise ValueError("must be a JSON object with a model in each field")
     return {name: _price(name, value) for name, value in table.items()}
 
 
@@ -149,7 +149,10 @@ def _calculated(listed: str, model: str, usage: Usage) -> int | None:
     if usage.cache_written:
         tokens["cache_write_tokens"] = usage.cache_written
     try:
-        found = calc_price(Tokens(**tokens), model, **_where(listed))
+        if "://" in listed:
+            found = calc_price(Tokens(**tokens), model, provider_api_url=listed)
+        else:
+            found = calc_price(Tokens(**tokens), model, provider_id=listed)
     except (LookupError, ValueError):
         return None
     return int((found.total_price * _MILLION).to_integral_value(ROUND_CEILING))
@@ -160,13 +163,9 @@ def context_window(listed: str, model: str) -> int | None:
     """Answer how many tokens a model takes in and out together, None where that is not known."""
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - see above
 
-    where: dict[str, str | None] = {"provider_id": None, "provider_api_url": None, **_where(listed)}
+    where = (None, listed) if "://" in listed else (listed, None)
     try:
-        _, found = get_snapshot().find_provider_model(model, None, **where)
+        _, found = get_snapshot().find_provider_model(model, None, *where)
     except LookupError:
         return None
     return found.context_window
-
-
-def _where(listed: str) -> dict[str, str]:
-    return {"provider_api_url": listed} if "://" in listed else {"provider_id": listed}

@@ -41,9 +41,9 @@ _STORED = (
     "attempts, fallback_reason"
 )
 _SETTLE = """
-UPDATE llm_gateway.calls SET state = CASE WHEN $2 THEN 'DONE' ELSE 'FAILED' END, outcome = $3, provider = $4, model = $5,
-    input_tokens = $6, cached_tokens = $7, output_tokens = $8, reasoning_tokens = $9, reported = $10, cost_micros = $11,
-    charged_micros = $12, latency_ms = $13, attempts = $14, fallback_reason = $15, answer = $16
+UPDATE llm_gateway.calls SET state = CASE WHEN $2 THEN 'DONE' ELSE 'FAILED' END, outcome = $3, provider = $4,
+    model = $5, input_tokens = $6, cached_tokens = $7, output_tokens = $8, reasoning_tokens = $9, reported = $10,
+    cost_micros = $11, charged_micros = $12, latency_ms = $13, attempts = $14, fallback_reason = $15, answer = $16
 WHERE id = $1 AND state = 'PENDING'
 """
 # What a call takes of budgets: what it cost, what it may cost, or, once nobody can say, what it cost at least.
@@ -51,7 +51,7 @@ _CHARGED = (
     "CASE WHEN state = 'PENDING' AND lease_expire_time < clock_timestamp() THEN in_doubt_micros ELSE charged_micros END"
 )
 _SUBJECTS: Mapping[Scope, str] = {
-    Scope.ORGANIZATION: "''",
+    Scope.ORGANIZATION: "''::text",
     Scope.REPOSITORY: "repository",
     Scope.PULL_REQUEST: "CASE WHEN pull_request_number = 0 THEN '' ELSE repository || '#' || pull_request_number END",
     Scope.USER: "person",
@@ -66,7 +66,8 @@ _KEYS: Mapping[str, str] = {  # groupBy of the contract
 _USED = """
 count(*) AS calls, count(*) FILTER (WHERE state <> 'DONE') AS failed_calls,
 coalesce(sum(input_tokens), 0)::bigint AS input_tokens, coalesce(sum(cached_tokens), 0)::bigint AS cached_tokens,
-coalesce(sum(output_tokens), 0)::bigint AS output_tokens, coalesce(sum(reasoning_tokens), 0)::bigint AS reasoning_tokens,
+coalesce(sum(output_tokens), 0)::bigint AS output_tokens,
+coalesce(sum(reasoning_tokens), 0)::bigint AS reasoning_tokens,
 coalesce(sum(cost_micros), 0)::bigint AS cost_micros,
 count(*) FILTER (WHERE cost_micros IS NULL AND input_tokens + output_tokens > 0) AS unpriced_calls
 """
@@ -127,16 +128,18 @@ class CallStore:
 
     async def usage(self, organization_id: UUID, group_by: str, begin: datetime, end: datetime) -> Report:
         """Add up what calls took that began in a time; KeyError for a `group_by` that is none."""
-        within = "FROM llm_gateway.calls WHERE create_time >= $1 AND create_time < $2 AND state <> 'PENDING' AND outcome <> 'budget'"
+        within = (
+            "FROM llm_gateway.calls WHERE create_time >= $1 AND create_time < $2 "
+            "AND state <> 'PENDING' AND outcome <> 'budget'"
+        )
         order = "key" if group_by == "day" else "cost_micros DESC, key"
         async with self._database.tenant(organization_id) as connection:
             groups = await connection.fetch(
-                f"SELECT {_KEYS[group_by]} AS key, {_USED} {within} GROUP BY 1 "  # noqa: S608
-                f"ORDER BY {order} LIMIT {MAX_GROUPS}",
+                f"SELECT {_KEYS[group_by]} AS key, {_USED} {within} GROUP BY 1 ORDER BY {order} LIMIT {MAX_GROUPS}",
                 begin,
                 end,
             )
-            total = await connection.fetchrow(f"SELECT '' AS key, {_USED} {within}", begin, end)  # noqa: S608
+            total = await connection.fetchrow(f"SELECT '' AS key, {_USED} {within}", begin, end)
         assert total is not None
         return Report(tuple(Used(**dict(row)) for row in groups), Used(**dict(total)), begin, end)
 

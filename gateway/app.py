@@ -25,6 +25,7 @@ from gateway.transcode.rules import read_rules
 from gateway.webhooks import ByteBudget, WebhookIntake
 from services.kit import app as kit
 from services.kit.config import load
+from services.kit.rpc.addresses import Addresses
 from services.kit.telemetry import log
 
 HTTP_SOCKET = "gateway.sock"
@@ -64,7 +65,7 @@ class Running:
 async def running(config: GatewayConfig) -> AsyncIterator[Running]:
     """Serve the edge while entered. Raises OSError if an address is taken."""
     async with AsyncExitStack() as stack:
-        mesh = await stack.enter_async_context(Mesh(config.run_dir))
+        mesh = await stack.enter_async_context(Mesh(Addresses.of(config)))
         edge = build(config, mesh)
         if config.edge == "envoy":
             path = config.run_dir / GRPC_SOCKET

@@ -1,11 +1,10 @@
 """Configuration of the edge: where it listens and how much it takes in."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from services.kit.config import Settings
+from services.kit.rpc.addresses import AddressSettings
 
 MIB = 1024 * 1024
 DEFAULT_PORT = 3001
@@ -14,14 +13,13 @@ MAX_REST_BODY = MIB
 MAX_WEBHOOK_BODY = 26_214_400  # contract, section 5: the largest body a code host sends
 
 
-class GatewayConfig(Settings):
+class GatewayConfig(AddressSettings):
     """Settings of the gateway role.
 
     With `LINTEL_EDGE=envoy` it listens on `gateway.sock` (HTTP) and `edge.sock` (gRPC) in the run directory; with
     `direct` on TCP ports of `LINTEL_BIND_ADDRESS`, where 0 means a free one.
     """
 
-    run_dir: Path = Field(alias="LINTEL_RUN_DIR")
     edge: Literal["envoy", "direct"] = Field("direct", alias="LINTEL_EDGE")
     bind_address: str = Field("127.0.0.1", alias="LINTEL_BIND_ADDRESS")
     port: int = Field(DEFAULT_PORT, alias="API_PORT", ge=0, le=65535)

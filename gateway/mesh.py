@@ -1,11 +1,11 @@
-"""The channels from the edge to the roles, over their unix sockets."""
+"""The channels from the edge to the roles."""
 
-from pathlib import Path
 from types import TracebackType
 
 import grpc
 
 from gateway.public import ROLES
+from services.kit.rpc.addresses import Addresses
 from services.kit.rpc.channel import open_channel
 
 CALLER = "gateway"
@@ -16,15 +16,17 @@ WORKERS = ("webhooks_worker", "review_worker")
 class Mesh:
     """Channels by role, opened on entering (needs a running loop) and closed on leaving; they connect on first use."""
 
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
         self._public: dict[str, grpc.aio.Channel] = {}
         self._internal: dict[str, grpc.aio.Channel] = {}
 
     async def __aenter__(self) -> "Mesh":
         """Open the channels."""
-        self._public = {role: self._open(f"{role}.public.sock") for role in ROLES}
-        self._internal = {role: self._open(f"{role}.sock") for role in (INGEST_ROLE, *WORKERS)}
+        self._public = {role: open_channel(self._addresses.public(role), CALLER) for role in ROLES}
+        self._internal = {
+            role: open_channel(self._addresses.internal(role), CALLER) for role in (INGEST_ROLE, *WORKERS)
+        }
         return self
 
     async def __aexit__(
@@ -41,6 +43,3 @@ class Mesh:
     def internal(self, role: str) -> grpc.aio.Channel:
         """Answer the channel to the internal listener of the webhooks role or of a worker."""
         return self._internal[role]
-
-    def _open(self, socket: str) -> grpc.aio.Channel:
-        return open_channel(f"unix:{self._run_dir / socket}", CALLER)

@@ -1,3 +1,3 @@
 """Fixtures every test may use come from `tests/support`."""
 
-pytest_plugins = ["tests.support.postgres", "tests.support.rabbitmq"]
+pytest_plugins = ["tests.support.mongodb", "tests.support.postgres", "tests.support.rabbitmq"]

@@ -1,6 +1,7 @@
 """The repeating parts of the configuration: routes, clusters and Envoy's own error bodies, as JSON-able values."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -99,19 +100,71 @@ def webhook_routes() -> list[Part]:
     ]
 
 
-def clusters(run_dir: Path, roles: Iterable[str]) -> list[Part]:
-    """Answer one cluster for each way to a socket; the limits are what one Python process can hold.
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The roles on other machines: host and port of each public listener, and the directory of our certificate."""
 
-    REST, streams and webhooks have a cluster each, so that none of them can use up the others' share.
+    identity: Path
+    targets: Mapping[str, tuple[str, int]]
+
+
+def clusters(run_dir: Path, roles: Iterable[str], network: Network | None = None) -> list[Part]:
+    """Answer one cluster for each way to a socket or host; the limits are what one Python process can hold.
+
+    REST, streams and webhooks have a cluster each, so that none of them can use up the others' share. The gateway is
+    always beside us: what it and Envoy tell each other never leaves the directory they share.
     """
-    gateway = run_dir / "gateway.sock"
+    gateway = _pipe(run_dir / "gateway.sock")
     return [
         _cluster("gateway", gateway, 128, is_http2=False),
         _cluster("gateway_streams", gateway, 128, is_http2=False),
         _cluster("gateway_webhooks", gateway, 64, is_http2=False),
-        _cluster("grpc_edge", run_dir / "edge.sock", 256, is_http2=True),
-        *(_cluster(f"grpc_{role}", run_dir / f"{role}.public.sock", 256, is_http2=True) for role in roles),
+        _cluster("grpc_edge", _pipe(run_dir / "edge.sock"), 256, is_http2=True),
+        *(
+            _cluster(f"grpc_{role}", _pipe(run_dir / f"{role}.public.sock"), 256, is_http2=True)
+            if network is None
+            else _remote(f"grpc_{role}", role.replace("_", "-"), network.targets[role], network.identity)
+            for role in roles
+        ),
     ]
+
+
+def _pipe(socket: Path) -> Part:
+    return {"pipe": {"path": str(socket)}}
+
+
+def _remote(name: str, certified: str, target: tuple[str, int], identity: Path) -> Part:
+    """Answer a cluster of every address that a host name has; each must show the role's certificate, and gets ours."""
+    host, port = target
+    cluster = _cluster(name, {"socket_address": {"address": host, "port_value": port}}, 256, is_http2=True)
+    context = {
+        # As a client Envoy stops at 1.2 unless it is told.
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
+        "alpn_protocols": ["h2"],
+        "tls_certificates": [
+            {
+                "certificate_chain": {"filename": str(identity / "cert.pem")},
+                "private_key": {"filename": str(identity / "key.pem")},
+            }
+        ],
+        "validation_context": {
+            "trusted_ca": {"filename": str(identity / "ca.pem")},
+            "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": certified}}],
+        },
+    }
+    return cluster | {
+        "type": "STRICT_DNS",
+        "connect_timeout": "5s",  # with the handshake, which a busy Python process is slow to answer
+        "dns_lookup_family": "ALL",
+        "transport_socket": {
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": f"{_EXTENSION}.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": certified,
+                "common_tls_context": context,
+            },
+        },
+    }
 
 
 _GRPC_CONTENT = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
@@ -160,7 +213,7 @@ def _nothing(match: Part) -> Part:
     return {"match": match, "direct_response": {"status": 404}}
 
 
-def _cluster(name: str, socket: Path, in_flight: int, *, is_http2: bool) -> Part:
+def _cluster(name: str, address: Part, in_flight: int, *, is_http2: bool) -> Part:
     protocol = (
         {"http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "10s"}}}
         if is_http2
@@ -172,7 +225,7 @@ def _cluster(name: str, socket: Path, in_flight: int, *, is_http2: bool) -> Part
         "max_requests": in_flight,
         "max_retries": 3,
     }
-    endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
+    endpoint = {"endpoint": {"address": address}}
     return {
         "name": name,
         "type": "STATIC",

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from deploy.envoy.parts import clusters, edge_routes, local_replies, webhook_routes
+from deploy.envoy.parts import Network, clusters, edge_routes, local_replies, webhook_routes
 
 TEMPLATE = Path(__file__).with_name("envoy.yaml")
 MIB = 1024 * 1024
@@ -49,6 +49,7 @@ class EnvoySettings:
     requests_per_second_of_client: int = 200
     max_connections: int = 2000
     max_heap_bytes: int = 256 * MIB
+    network: Network | None = None
 
 
 class EnvoyConfigError(ValueError):
@@ -78,7 +79,7 @@ def render(settings: EnvoySettings) -> str:
         "LOCAL_REPLIES": local_replies(MAX_REST_BODY),
         "EDGE_ROUTES": edge_routes(PUBLIC_SERVICES, with_reflection=not settings.is_production),
         "WEBHOOK_ROUTES": webhook_routes(),
-        "CLUSTERS": clusters(settings.run_dir, ROLES),
+        "CLUSTERS": clusters(settings.run_dir, ROLES, settings.network),
     }
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute({k: json.dumps(v) for k, v in values.items()})
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import uvloop
 from pydantic import Field, field_validator
@@ -18,6 +17,7 @@ from services.kit.bus.port import Bus
 from services.kit.config import ConfigError, Settings, effective, load
 from services.kit.errors import AppError
 from services.kit.postgres.pool import Database
+from services.kit.rpc.addresses import Addresses, AddressSettings, Target
 from services.kit.rpc.policy import PolicyError
 from services.kit.rpc.server import RpcServer
 from services.kit.telemetry import log, metrics, trace
@@ -26,10 +26,9 @@ DRAIN_SECONDS = 8.0  # for calls that are inside; the supervisor waits ten befor
 _HEALTH_SECONDS = 5.0
 
 
-class MeshSettings(BrokerSettings):
+class MeshSettings(AddressSettings, BrokerSettings):
     """What every process of the mesh reads."""
 
-    run_dir: Path = Field(alias="LINTEL_RUN_DIR")
     environment: str = Field("development", alias="API_NODE_ENV")
     log_level: str = Field("info", alias="API_LOG_LEVEL")
     log_pretty: bool = Field(False, alias="API_LOG_PRETTY")
@@ -47,18 +46,18 @@ class MeshSettings(BrokerSettings):
 class Mesh:
     """Where the roles of the system listen, and the bus between them."""
 
-    run_dir: Path
+    addresses: Addresses
     bus: Bus
     environment: str = "development"
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def internal(self, role: str) -> str:
+    def internal(self, role: str) -> Target:
         """Address of a role's internal listener."""
-        return f"unix:{self.run_dir / role}.sock"
+        return self.addresses.internal(role)
 
-    def public(self, role: str) -> str:
+    def public(self, role: str) -> Target:
         """Address of a role's public listener, which only the edge opens."""
-        return f"unix:{self.run_dir / role}.public.sock"
+        return self.addresses.public(role)
 
     async def broker(self) -> str | None:
         """What keeps this process from the broker (a `Check`)."""
@@ -163,7 +162,7 @@ def run(roles: Mapping[str, Role], make_bus: Callable[[BrokerSettings], Bus], *,
 
 async def _run(roles: Mapping[str, Role], settings: MeshSettings, make_bus: Callable[[BrokerSettings], Bus]) -> int:
     logger = log.get("app")
-    mesh = Mesh(settings.run_dir, make_bus(settings), settings.environment)
+    mesh = Mesh(Addresses.of(settings), make_bus(settings), settings.environment)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, mesh.stopping.set)

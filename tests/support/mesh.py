@@ -18,6 +18,7 @@ from services.kit import paging
 from services.kit.app import Mesh, Serve
 from services.kit.bus.in_process import InProcessBus
 from services.kit.postgres.pool import Database
+from services.kit.rpc.addresses import Addresses
 from services.kit.rpc.channel import open_channel
 from tests.support.postgres import Database as TestDatabase
 from tests.support.rpc import short_directory
@@ -85,7 +86,7 @@ async def running_mesh(
         paging._keys.cache_clear()
         organization_id, key = await bootstrap(database.app_dsn)
         assert key is not None
-        mesh = Mesh(directory, InProcessBus())
+        mesh = Mesh(Addresses(directory), InProcessBus())
         async with AsyncExitStack() as stack:
             for role in roles.values():
                 await stack.enter_async_context(role(mesh))

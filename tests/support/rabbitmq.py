@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cli.engines.rabbitmq import HINT, RabbitMqEngine, find_server
+from tests.support.engines import skip_or_fail
 
 MISSING = f"needs RabbitMQ: set API_RABBITMQ_URI, or install rabbitmq-server ({HINT}), or ./lintel test --install"
 
@@ -31,10 +32,3 @@ def rabbitmq_uri(request: pytest.FixtureRequest) -> str:
         return given
     engine: RabbitMqEngine = request.getfixturevalue("rabbitmq_engine")
     return engine.uri
-
-
-def skip_or_fail(reason: str) -> None:
-    """Skip the test, or under CI=true, where nothing may be missing, fail it."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -22,6 +22,7 @@ from services.kit.app import Mesh
 from services.kit.bus.in_process import InProcessBus
 from services.kit.bus.port import Bus
 from services.kit.config import load
+from services.kit.rpc.addresses import Addresses
 from services.orgs.bootstrap import ensure_default_organization
 from services.roles import ROLES
 from tests.support.postgres import Database
@@ -106,7 +107,7 @@ async def running_system(
         os.environ.update(settings)
         organization = await ensure_default_organization(database.app_dsn)
         key = await ensure_local_key(database.app_dsn, organization, rotate=True)
-        mesh = Mesh(run_dir, bus or InProcessBus())
+        mesh = Mesh(Addresses(run_dir), bus or InProcessBus())
         for name in roles:
             if name != "gateway":
                 await stack.enter_async_context(ROLES[name].serve(mesh))

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import grpc
 
-from services.kit.rpc import options
+from services.kit.rpc import options, tls
+from services.kit.rpc.addresses import Target
 from services.kit.rpc.context import deadline, request_id
 from services.kit.rpc.middlewares import CALLER, REQUEST_ID
 from services.kit.telemetry import trace
@@ -16,9 +17,21 @@ CallT = TypeVar("CallT", bound="grpc.aio.Call")
 
 
 def open_channel(address: str, caller: str) -> grpc.aio.Channel:
-    """Answer a channel to a role's socket; `caller` is the name of the role that holds it. Needs a running loop."""
+    """Answer a channel to a listener; `caller` is the name of the role that holds it. Needs a running loop.
+
+    Over a network both sides show certificates, and the other's must name the role that a Target stands for; calls are
+    spread over all addresses that its host name has. Raises ConfigError where we have no certificate.
+    """
     carry: Any = [kind(caller) for kind in (_UnaryCarrier, _StreamCarrier, _UploadCarrier, _DuplexCarrier)]
-    return grpc.aio.insecure_channel(address, options=options.CHANNEL, interceptors=carry)
+    if address.startswith("unix:"):
+        return grpc.aio.insecure_channel(address, options=options.CHANNEL, interceptors=carry)
+    expected = [("grpc.ssl_target_name_override", tls.host_name(address.role))] if isinstance(address, Target) else []
+    return grpc.aio.secure_channel(
+        f"dns:///{address}",
+        tls.identity().for_channel(),
+        options=[*options.CHANNEL, *options.SPREAD, *expected],
+        interceptors=carry,
+    )
 
 
 @asynccontextmanager

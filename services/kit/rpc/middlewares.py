@@ -4,7 +4,7 @@ authenticate, authorize, validate, error boundary. A refused call is thus counte
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from opentelemetry.trace import SpanKind
 
 from services.kit.errors import AppError, Reason, Violation
+from services.kit.rpc import tls
 from services.kit.rpc.chain import Call, Middleware, Next
 from services.kit.rpc.context import Principal, client_address, deadline, principal, request_id, set_principal
 from services.kit.rpc.requests import nul_violations
@@ -149,13 +150,33 @@ async def authorize(call: Call, proceed: Next) -> None:
     await proceed()
 
 
-async def authorize_caller(call: Call, proceed: Next) -> None:
-    """On the internal listener: let in the roles of the mesh that the policy table names."""
-    caller = call.metadata.get(CALLER, "")
-    call.log["caller"] = caller
-    if caller not in call.rule.callers:
-        raise AppError(Reason.PERMISSION_DENIED, caller=caller)
-    await proceed()
+def authorize_caller(*, by_certificate: bool) -> Middleware:
+    """On the internal listener: let in the roles of the mesh that the policy table names.
+
+    In a private directory a caller is believed its name; over a network its certificate must carry it.
+    """
+
+    async def middleware(call: Call, proceed: Next) -> None:
+        caller = call.metadata.get(CALLER, "")
+        call.log["caller"] = caller
+        if caller not in call.rule.callers:
+            raise AppError(Reason.PERMISSION_DENIED, caller=caller)
+        if by_certificate and not tls.is_named(call.context, [caller]):
+            raise AppError(Reason.PERMISSION_DENIED, "The certificate is not that of this caller.", caller=caller)
+        await proceed()
+
+    return middleware
+
+
+def only_from(roles: Sequence[str]) -> Middleware:
+    """On a public listener over a network: let in whose certificate names one of these roles."""
+
+    async def middleware(call: Call, proceed: Next) -> None:
+        if not tls.is_named(call.context, roles):
+            raise AppError(Reason.PERMISSION_DENIED, "Public services are reached through the edge.")
+        await proceed()
+
+    return middleware
 
 
 async def validate(call: Call, proceed: Next) -> None:

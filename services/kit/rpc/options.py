@@ -22,3 +22,6 @@ CHANNEL: list[tuple[str, Any]] = [
     ("grpc.initial_reconnect_backoff_ms", 100),  # a restarted process on this machine is back within a second
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]
+
+# A name may stand for several instances of a role; each gets its share, and one that is gone is left out.
+SPREAD: list[tuple[str, Any]] = [("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}')]

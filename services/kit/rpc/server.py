@@ -1,13 +1,8 @@
 """Builds the two gRPC servers of a role: public (reached through the edge only) and internal (the mesh only)."""
 
 import asyncio
-import errno
-import os
-import socket
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,10 +14,11 @@ from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.rpc import middlewares, options
 from services.kit.rpc.chain import Chain, Middleware
 from services.kit.rpc.idempotency import Replay, idempotency
+from services.kit.rpc.listening import is_private, listen
 from services.kit.rpc.policy import Policy, check
 from services.kit.rpc.rate import CALLER_RATE, Rate, limit_rate
 
-MAX_SOCKET_PATH = 107  # bytes; Linux keeps 108 for the path and its final zero
+EDGE = ("gateway", "envoy")  # who may open a public listener
 MAX_CONCURRENT_CALLS = 256  # of one listener; a Python process serves some thousand calls a second
 
 
@@ -71,13 +67,13 @@ class RpcServer:
         """
         is_internal = authenticator is None
         check(policy, [s.descriptor for s in services], is_internal=is_internal)
-        if not address.startswith("unix:"):
-            raise ValueError(f"{name} would listen on {address} without TLS; only unix sockets are allowed here")
-        identity = (
-            [middlewares.authorize_caller]
-            if authenticator is None
-            else [middlewares.authenticate(authenticator), middlewares.authorize, limit_rate(caller_rate)]
-        )
+        is_open_to_network = not is_private(address)
+        if authenticator is None:
+            identity = [middlewares.authorize_caller(by_certificate=is_open_to_network)]
+        else:
+            identity = [middlewares.authenticate(authenticator), middlewares.authorize, limit_rate(caller_rate)]
+            if is_open_to_network:
+                identity.insert(0, middlewares.only_from(EDGE))
         self._chain = Chain(
             policy,
             [
@@ -105,16 +101,9 @@ class RpcServer:
             reflection.enable_server_reflection(names, self._server)
 
     async def start(self) -> None:
-        """Listen, not yet serving as far as health is concerned.
-
-        Raises OSError if the address is taken, too long, or in a directory that others may enter.
-        """
+        """Listen, not yet serving as far as health is concerned. Raises what services.kit.rpc.listening raises."""
         await self.set_serving(False)
-        _claim(Path(self._address.removeprefix("unix:")))
-        try:
-            self._server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {self._address}: {error}") from None
+        listen(self._server, self._address)
         await self._server.start()
 
     async def set_serving(self, serving: bool, *extra: str) -> None:
@@ -132,27 +121,3 @@ class RpcServer:
         drained.cancel()
         self._chain.close()  # not a second stop(): two at a time crash the process (grpcio 1.85)
         await refusing
-
-
-def _claim(path: Path) -> None:
-    """Make way for a socket: what a dead process left is removed, a living one's socket is not."""
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        raise OSError(
-            errno.ENAMETOOLONG, f"longer than {MAX_SOCKET_PATH} bytes, set a shorter LINTEL_RUN_DIR", str(path)
-        )
-    if path.parent.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise OSError(
-            errno.EACCES, "others may enter the directory of the sockets; give it mode 0700", str(path.parent)
-        )
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise OSError(errno.EEXIST, "is in the way and is not a socket", str(path))
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-        else:
-            raise OSError(errno.EADDRINUSE, "another process serves this socket", str(path))

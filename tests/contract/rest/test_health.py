@@ -11,6 +11,7 @@ import pytest
 from gateway.app import build
 from gateway.health import Monitor, State, uptime
 from gateway.mesh import Mesh
+from services.kit.rpc.addresses import Addresses
 from tests.integration.edge.fixtures import configured
 from tests.integration.edge.upstream import Upstream
 
@@ -19,7 +20,7 @@ from tests.integration.edge.upstream import Upstream
 async def rest(upstream: Upstream) -> AsyncIterator[httpx2.AsyncClient]:
     """The edge with a clock that leaps, so that it asks the roles each time."""
     clock = itertools.count(0, 689)
-    async with Mesh(upstream.run_dir) as mesh:
+    async with Mesh(Addresses(upstream.run_dir)) as mesh:
         edge = build(configured(upstream.run_dir), mesh, lambda: float(next(clock)))
         transport = httpx2.ASGITransport(app=edge.api)
         async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
@@ -79,7 +80,7 @@ async def test_a_worker_that_does_not_serve(rest: httpx2.AsyncClient, upstream: 
 
 
 async def test_no_role_at_all(upstream: Upstream) -> None:
-    async with Mesh(upstream.run_dir / "nowhere") as mesh:
+    async with Mesh(Addresses(upstream.run_dir / "nowhere")) as mesh:
         monitor = Monitor(mesh)
         await monitor.refresh()
         assert not monitor.is_ready()
@@ -88,7 +89,7 @@ async def test_no_role_at_all(upstream: Upstream) -> None:
 
 async def test_answers_are_kept_for_a_second(upstream: Upstream) -> None:
     now = [100.0]
-    async with Mesh(upstream.run_dir) as mesh:
+    async with Mesh(Addresses(upstream.run_dir)) as mesh:
         monitor = Monitor(mesh, clock=lambda: now[0])
         await monitor.refresh()
         await upstream.servers["orgs"].set_serving(False)

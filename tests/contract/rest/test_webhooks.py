@@ -13,6 +13,7 @@ from gateway.app import build
 from gateway.config import MAX_WEBHOOK_BODY
 from gateway.mesh import Mesh
 from services.kit.errors import AppError, Reason
+from services.kit.rpc.addresses import Addresses
 from tests.contract.rest.test_bad_input import check_problem
 from tests.integration.edge.fixtures import configured
 from tests.integration.edge.upstream import ID, Upstream
@@ -130,7 +131,7 @@ async def test_a_small_step_over_the_limit_in_the_last_piece(rest: httpx2.AsyncC
 
 
 async def test_the_budget_of_bytes_is_for_all_and_comes_back(upstream: Upstream) -> None:
-    async with Mesh(upstream.run_dir) as mesh:
+    async with Mesh(Addresses(upstream.run_dir)) as mesh:
         edge = build(configured(upstream.run_dir, LINTEL_WEBHOOK_BYTES_IN_FLIGHT=MAX_WEBHOOK_BODY), mesh)
         transport = httpx2.ASGITransport(app=edge.webhooks)
         async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:
@@ -154,7 +155,7 @@ async def test_a_body_that_drips_is_408(upstream: Upstream, monkeypatch: pytest.
         yield b"{"
         await never.wait()
 
-    async with Mesh(upstream.run_dir) as mesh:
+    async with Mesh(Addresses(upstream.run_dir)) as mesh:
         edge = build(configured(upstream.run_dir), mesh)
         transport = httpx2.ASGITransport(app=edge.webhooks)
         async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:

@@ -60,7 +60,7 @@ def sign(body: bytes, secret: str = SECRET, digest: str = "sha256") -> str:
 async def intake(database: Database) -> AsyncIterator[Intake]:
     roles = {"auth": auth.serve, "orgs": orgs.serve, "webhooks": webhooks.serve}
     async with running_mesh(database, roles, {"GITHUB_WEBHOOK_SECRET": SECRET}) as mesh:
-        run_dir: Path = mesh.mesh.run_dir
+        run_dir: Path = mesh.mesh.addresses.run_dir
         async with running(configured(run_dir, LINTEL_EDGE="envoy")):
             transport = httpx2.AsyncHTTPTransport(uds=str(run_dir / "gateway.sock"))
             async with httpx2.AsyncClient(transport=transport, base_url="http://edge") as client:

@@ -12,6 +12,7 @@ import pytest
 from emulators.openai import OpenAIEmulator
 from services.kit.app import Mesh
 from services.kit.bus.in_process import InProcessBus
+from services.kit.rpc.addresses import Addresses
 from services.kit.rpc.channel import open_channel
 from services.llm_gateway import app
 from services.review.domain import PullRequestRef, Run
@@ -86,7 +87,7 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
             with monkeypatch.context() as patch:
                 for name, value in (default if environ is None else environ).items():
                     patch.setenv(name, value.replace("{url}", url))
-                mesh = Mesh(stack.enter_context(short_directory()), InProcessBus())
+                mesh = Mesh(Addresses(stack.enter_context(short_directory())), InProcessBus())
                 await stack.enter_async_context(app.serve(mesh))
             channel = open_channel(mesh.internal("llm_gateway"), "review_worker")
             stack.push_async_callback(channel.close)

@@ -11,6 +11,7 @@ from services.kit.app import Mesh
 from services.kit.bus.in_process import InProcessBus
 from services.kit.diff.model import LineKind
 from services.kit.postgres.pool import Database
+from services.kit.rpc.addresses import Addresses
 from services.kit.rpc.channel import open_channel
 from services.llm_gateway import app
 from services.review.checkpoints import StepCheckpoints
@@ -55,7 +56,7 @@ async def asking(emulator: OpenAIEmulator, db: Database, monkeypatch: pytest.Mon
     monkeypatch.setenv("API_OPEN_AI_API_KEY", KEY)
     monkeypatch.setenv("API_LLM_PROVIDER_MODEL", "test-model")
     with short_directory() as directory:
-        mesh = Mesh(directory, InProcessBus())
+        mesh = Mesh(Addresses(directory), InProcessBus())
         async with app.serve(mesh), open_channel(mesh.internal("llm_gateway"), "review_worker") as channel:
             yield TwoCallPass(RemoteModels(channel), StepCheckpoints(db))
 

@@ -20,8 +20,9 @@ from services.kit.errors import AppError, Reason
 from services.kit.rpc import middlewares
 from services.kit.rpc.channel import open_channel, stream
 from services.kit.rpc.context import principal
+from services.kit.rpc.listening import MAX_SOCKET_PATH
 from services.kit.rpc.policy import EVERYONE, internal, read
-from services.kit.rpc.server import MAX_SOCKET_PATH, RpcServer
+from services.kit.rpc.server import RpcServer
 from services.kit.rpc.status import from_rpc_error, rpc_errors
 from tests.support.rpc import CALLER, models, policy_of, principal_with, providers, reviews, running, short_directory
 
@@ -82,12 +83,6 @@ async def test_sockets_stand_in_a_directory_that_nobody_else_may_enter() -> None
         directory.chmod(stat.S_IRWXU | stat.S_IXOTH)
         with pytest.raises(OSError, match="mode 0700"):
             await server_at(directory / "s.sock").start()
-
-
-async def test_tcp_without_tls_does_not_start() -> None:
-    toy = models(providers)
-    with pytest.raises(ValueError, match="without TLS"):
-        RpcServer("toy", "127.0.0.1:0", [toy], policy_of([toy], internal(CALLER)))
 
 
 async def test_a_server_that_cannot_start_takes_the_others_down_with_it() -> None:

@@ -78,8 +78,15 @@ def _estimated(analysis: Analysis, view: SourceView | None, choice: ModelChoice 
     about = f"dry run: {text.files(len(view.files))} with about {tokens:,} tokens would be sent to a model"
     if choice is None:
         return _Asked(analysis, notes=(f"{about}, but none is asked",), line="dry run")
-    use = ModelUse(choice.provider, choice.model, 0, tokens, 0, 0, None, "")
-    return _Asked(analysis, (use,), notes=(f"{about}; a token is taken for {CHARACTERS_PER_TOKEN} characters",))
+    price = choice.usd_per_million_tokens
+    cost = None if price is None else round(tokens * price[0] / 1e6, 6)
+    use = ModelUse(choice.provider, choice.model, 0, tokens, 0, 0, cost, "")
+    how = f"a token is taken for {CHARACTERS_PER_TOKEN} characters"
+    if price is None or cost is None:
+        costs = f"what {choice.model} costs is not known (LINTEL_MODEL_PRICES can say it)"
+    else:
+        costs = f"to read them costs about {cost:.4f} USD, each 1,000 tokens of its answers {price[1] / 1000:.4f} USD"
+    return _Asked(analysis, (use,), notes=(f"{about}; {how}", f"dry run: {costs}"))
 
 
 async def _ask(run: Run, model: ModelPass, choice: ModelChoice, child: AnalysisChild, analysis: Analysis) -> _Asked:

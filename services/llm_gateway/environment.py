@@ -10,6 +10,7 @@ from services.llm_gateway.presets import (
     PRESETS,
     SOURCES,
     Source,
+    is_bare,
     named,
 )
 from services.llm_gateway.prices import Listing
@@ -67,7 +68,7 @@ def from_environment(environment: Environment, preset: str = "") -> Route:
     if name.lower() in ("", "auto"):
         return _automatic(environment)
     source, model, tokens = named(name)
-    if environment.base_url and (source is None or source.word == "openai"):
+    if environment.base_url and (source is None or source.word == "openai" or is_bare(name)):
         return Route((_candidate(environment, SOURCES[0], model, tokens),))
     source = source or SOURCES[0]
     if not model:

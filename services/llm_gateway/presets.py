@@ -97,6 +97,11 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
+def is_bare(name: str) -> bool:
+    """Whether a name says nothing of its provider; a forced address, such as a proxy's, then takes it as it is."""
+    return name not in PRESETS and name.partition(":")[0] not in BY_WORD
+
+
 def named(name: str) -> tuple[Source | None, str, int]:
     """Answer provider, model and input tokens of `provider:model`, split at the first colon.
 

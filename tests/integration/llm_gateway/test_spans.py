@@ -75,7 +75,7 @@ async def test_a_collector_gets_all_spans(world: Make, monkeypatch: pytest.Monke
     spans = {span.name: span for r in received for span in r.spans}
     assert {r.path for r in received} == {"/v1/traces"}
     assert all(r.headers["authorization"] == "Bearer t" for r in received)
-    call, rpc = spans["chat test-model"], spans["/lintel.llm.v1.LlmService/Complete"]
+    call, rpc = spans["chat test-model"], spans["lintel.llm.v1.LlmService/Complete"]
     assert call.trace_id == rpc.trace_id  # one trace from the caller to the provider
 
 

@@ -9,7 +9,14 @@ from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, Service
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from lintel.auth.v1 import api_key_service_pb2
 from lintel.llm.v1 import model_service_pb2, usage_service_pb2
-from lintel.orgs.v1 import organization_service_pb2
+from lintel.orgs.v1 import (
+    analytics_service_pb2,
+    audit_log_service_pb2,
+    organization_service_pb2,
+    parameter_service_pb2,
+    permission_service_pb2,
+    user_service_pb2,
+)
 from lintel.review.v1 import code_review_service_pb2, local_review_service_pb2
 from lintel.webhooks.v1 import delivery_service_pb2
 
@@ -39,6 +46,11 @@ def _service(file: object, name: str, role: str) -> PublicService:
 PUBLIC_SERVICES = (
     _service(api_key_service_pb2, "ApiKeyService", "auth"),
     _service(organization_service_pb2, "OrganizationService", "orgs"),
+    _service(user_service_pb2, "UserService", "orgs"),
+    _service(parameter_service_pb2, "ParameterService", "orgs"),
+    _service(permission_service_pb2, "PermissionService", "orgs"),
+    _service(audit_log_service_pb2, "AuditLogService", "orgs"),
+    _service(analytics_service_pb2, "AnalyticsService", "orgs"),
     _service(model_service_pb2, "ModelService", "llm_gateway"),
     _service(usage_service_pb2, "UsageService", "llm_gateway"),
     _service(delivery_service_pb2, "DeliveryService", "webhooks"),

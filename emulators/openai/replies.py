@@ -1,24 +1,14 @@
-"""What the emulator can answer: a completion, an error, any bytes, half an answer, or nothing at all."""
+"""Answers in OpenAI's own words, for tests that speak of nothing else."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-JSON = {"content-type": "application/json"}
+from emulators.models.said import JSON, Reply, cut, raw, stall
 
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer. With `end` cut or stall only `body` is sent, of which the head promises more."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=lambda: dict(JSON))
-    end: Literal["whole", "cut", "stall"] = "whole"
-    silent: bool = False  # with cut or stall: not even the head is sent
+__all__ = ["Reply", "completion", "cut", "error", "raw", "stall"]
 
 
 def completion(
@@ -67,19 +57,3 @@ def error(
     """Answer an error in OpenAI's shape."""
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return Reply(status, json.dumps(body).encode(), JSON | dict(headers or {}))
-
-
-def raw(body: bytes | str, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-    """Answer any bytes."""
-    data = body.encode() if isinstance(body, str) else body
-    return Reply(status, data, dict(JSON if headers is None else headers))
-
-
-def cut(body: bytes = b"", *, silent: bool = False) -> Reply:
-    """Reset the connection after the first bytes of an answer, or before any with `silent`."""
-    return Reply(200, body, end="cut", silent=silent)
-
-
-def stall(body: bytes = b"", *, silent: bool = False) -> Reply:
-    """Send the first bytes and then nothing until the emulator stops or the client goes."""
-    return Reply(200, body, end="stall", silent=silent)

@@ -40,8 +40,26 @@ class JsonObjectFormat(_Strict):
     type: Literal["json_object"]
 
 
+class StreamOptions(_Strict):
+    """What a stream carries besides text."""
+
+    include_usage: Literal[True]
+
+
+class Reasoning(_Strict):
+    """OpenRouter's way to an effort."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+
+
+class Preferences(_Strict):
+    """What OpenRouter asks of the providers behind it."""
+
+    require_parameters: Literal[True]
+
+
 class ChatRequest(_Strict):
-    """The body of POST /chat/completions, without streaming and tools."""
+    """The body of POST /chat/completions, without tools."""
 
     model: Annotated[str, Field(min_length=1)]
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -49,6 +67,26 @@ class ChatRequest(_Strict):
     max_tokens: Annotated[int, Field(gt=0)] | None = None
     max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     response_format: Annotated[JsonSchemaFormat | JsonObjectFormat, Field(discriminator="type")] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    reasoning: Reasoning | None = None
+    provider: Preferences | None = None
+
+    @property
+    def length(self) -> int:
+        """Characters of all messages."""
+        return sum(len(m.content) for m in self.messages)
+
+    @property
+    def limit(self) -> int | None:
+        """The output limit, whatever its name."""
+        return self.max_completion_tokens or self.max_tokens
+
+    @property
+    def has_schema(self) -> bool:
+        """Whether the answer is held to a schema."""
+        return isinstance(self.response_format, JsonSchemaFormat)
 
     @property
     def system(self) -> str:
@@ -63,11 +101,31 @@ class ChatRequest(_Strict):
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a server knows: names of the output limit, ways to JSON, and whether a temperature may be given."""
+    """What a server knows: names of the output limit, ways to JSON, and whether a temperature, an effort, or the usage
+    of a stream may be asked for. `azure` has Azure's addresses, `router` the settings of OpenRouter.
+    """
 
     limits: frozenset[str] = frozenset({"max_tokens", "max_completion_tokens"})
     formats: frozenset[str] = frozenset({"json_schema", "json_object"})
     temperature: bool = True
+    effort: bool = True
+    stream_options: bool = True
+    azure: bool = False
+    router: bool = False
+
+    def violation(self, request: ChatRequest) -> str | None:
+        """Answer what no well-behaved client sends to this server, None where all is well."""
+        if request.stream_options is not None and not request.stream:
+            return "stream_options without stream"
+        if request.limit is None:
+            return "no output limit: an answer could cost anything"
+        if request.messages[-1].role != "user":
+            return "the last message is not the user's"
+        if self.router != (request.provider is not None) or (request.reasoning is not None and not self.router):
+            return "provider and reasoning are settings of OpenRouter"
+        if self.router and request.reasoning_effort is not None:
+            return "OpenRouter's effort is reasoning.effort"
+        return None
 
     def problem(self, request: ChatRequest) -> tuple[str, str, str] | None:
         """Answer code, param and message of the 400 for what this server does not know, None where all is known."""
@@ -81,6 +139,10 @@ class Dialect:
                 "Unsupported value: 'temperature' does not support 0 with this model. Only the default is supported."
             )
             return "unsupported_value", "temperature", words
+        if request.reasoning_effort is not None and not self.effort:
+            return "unsupported_parameter", "reasoning_effort", "Unsupported parameter: 'reasoning_effort'"
+        if request.stream_options is not None and not self.stream_options:
+            return "unknown_parameter", "stream_options", "Unrecognized request argument supplied: stream_options"
         kind = request.response_format.type if request.response_format else None
         if kind is not None and kind not in self.formats:
             return "invalid_request_error", "response_format", f"response_format type '{kind}' is unavailable"

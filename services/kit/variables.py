@@ -33,8 +33,6 @@ ACCEPTED = frozenset(
         "API_GITHUB_PRIVATE_KEY",
         *(f"LINTEL_{part}_API_URL" for part in _PARTS),
         "API_SENTRY_DNS",
-        "API_SEGMENT_KEY",
-        "API_POSTHOG_KEY",
         "LINTEL_ALLOWED_MODEL_HOSTS",
         "LINTEL_OPEN_REGISTRATION",
         "LINTEL_SMTP_URL",

@@ -26,6 +26,53 @@ class MemberState(StrEnum):
     REMOVED = "REMOVED"
 
 
+class Action(StrEnum):
+    """What can be done with a resource; `manage` is all of it."""
+
+    MANAGE = "manage"
+    CREATE = "create"
+    READ = "read"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Resource(StrEnum):
+    """What actions are done with, in the rows of the contract's table of roles."""
+
+    ORGANIZATION = "organization"
+    PARAMETERS = "parameters"
+    MODEL_KEYS = "model_keys"
+    SSO = "sso"
+    AUDIT_LOG = "audit_log"
+    USERS = "users"
+    INVITATIONS = "invitations"
+    REPOSITORY_ASSIGNMENTS = "repository_assignments"
+    PROFILE = "profile"
+    API_KEYS = "api_keys"
+    CODE_HOSTS = "code_hosts"
+    REPOSITORY_SETTINGS = "repository_settings"
+    RULES = "rules"
+    REVIEWS = "reviews"
+    FEEDBACK = "feedback"
+    LOCAL_REVIEWS = "local_reviews"
+    DRY_RUNS = "dry_runs"
+    AGENT = "agent"
+    DELIVERIES = "deliveries"
+    DEAD_LETTERS = "dead_letters"
+    USAGE = "usage"
+    BUDGET = "budget"
+    METRICS = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a role allows on a resource."""
+
+    resource: Resource
+    actions: tuple[Action, ...]
+    is_limited: bool  # to assigned repositories
+
+
 @dataclass(frozen=True, slots=True)
 class Organization:
     """An organisation; the default one owns what the environment configures."""

@@ -50,13 +50,13 @@ class Members:
         if organization_id is None:
             raise AppError(Reason.NOT_FOUND)
         async with self._database.tenant(organization_id) as connection:
-            member = await _living(connection, organization_id, user_id)
+            member = await living(connection, organization_id, user_id)
             return Resolved(member, await store.assigned(connection, organization_id, user_id))
 
     async def get(self, organization_id: UUID, user_id: UUID) -> Member:
         """Answer a member. Raises AppError(NOT_FOUND)."""
         async with self._database.tenant(organization_id) as connection:
-            return await _living(connection, organization_id, user_id)
+            return await living(connection, organization_id, user_id)
 
     async def page(self, organization_id: UUID, page_size: int, page_token: str) -> tuple[Sequence[Member], str]:
         """Answer a page of members, oldest first, and the token of the next. Raises AppError(PAGE_TOKEN_INVALID)."""
@@ -180,7 +180,7 @@ async def locked(connection: Connection, organization_id: UUID, user_id: UUID, *
     """Answer a member while nobody else changes members of the organisation. Raises AppError(NOT_FOUND)."""
     if not await store.lock(connection, organization_id):
         raise AppError(Reason.NOT_FOUND)
-    return await _living(connection, organization_id, user_id, with_removed=with_removed)
+    return await living(connection, organization_id, user_id, with_removed=with_removed)
 
 
 async def keep_an_owner(connection: Connection, before: Member, after: Member) -> None:
@@ -200,9 +200,8 @@ def fields(member: Member) -> dict[str, object]:
     }
 
 
-async def _living(
-    connection: Connection, organization_id: UUID, user_id: UUID, *, with_removed: bool = False
-) -> Member:
+async def living(connection: Connection, organization_id: UUID, user_id: UUID, *, with_removed: bool = False) -> Member:
+    """Answer a member who was not removed. Raises AppError(NOT_FOUND)."""
     found = await store.find(connection, organization_id, user_id)
     if found is None or (found.state is MemberState.REMOVED and not with_removed):
         raise AppError(Reason.NOT_FOUND)

@@ -28,11 +28,13 @@ async def find(connection: Connection, organization_id: UUID, key: str) -> Param
     return _parameter(row) if row else None
 
 
-async def all_of(connection: Connection, organization_id: UUID) -> Sequence[Parameter]:
-    """Answer every parameter that is set, by key."""
+async def page(connection: Connection, organization_id: UUID, after: str, limit: int) -> Sequence[Parameter]:
+    """Answer at most `limit` parameters that are set, by key."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM orgs.parameters WHERE organization_id = $1 ORDER BY key",  # noqa: S608
+        f"SELECT {_COLUMNS} FROM orgs.parameters WHERE organization_id = $1 AND key > $2 ORDER BY key LIMIT $3",  # noqa: S608
         organization_id,
+        after,
+        limit,
     )
     return [_parameter(row) for row in rows]
 

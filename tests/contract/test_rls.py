@@ -13,7 +13,7 @@ SERVICES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 # Tables that a service reads without knowing whose they are: what is claimed and swept, and what finds out whose.
 QUEUES = {
     "auth": {"api_keys"},
-    "orgs": {"organizations"},
+    "orgs": {"organizations", "events"},
     "llm_gateway": {"calls", "credentials"},
     "webhooks": {"deliveries", "outbox"},
     "review": {"inbox", "pull_requests", "runs", "artefacts"},

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.llm_gateway.domain import Completion, Prompt
 from services.llm_gateway.providers.faults import ProbeCode
 from services.llm_gateway.providers.types import Answer, Model, Piece, Request
 
@@ -49,16 +48,3 @@ class ProbeResult:
     latency_ms: int
     message: str = ""
     provider_message: str = ""
-
-
-class Provider(Protocol):
-    """One provider with one credential. Methods raise ProviderError."""
-
-    async def list_models(self) -> list[str]:
-        """Answer the names of the models the server has, in its order."""
-
-    async def complete(self, model: str, prompt: Prompt) -> Completion:
-        """Ask once for one answer; no retry of any kind but to leave out what the server does not know."""
-
-    async def aclose(self) -> None:
-        """Close the connections."""

@@ -1,117 +1,247 @@
-"""HTTP for model providers: no redirect, no proxy of the environment, bounded answers, never to cloud metadata."""
+"""HTTP for model providers: what the SDKs build goes over aiohttp, to checked addresses, with our credential only.
+
+Whatever an SDK reads from the environment cannot reach the wire: a request keeps the headers of a short list, the
+credential is put on here, and there is no proxy and no redirect. Why aiohttp: docs/decisions/0045.
+"""
 
 import asyncio
-import ipaddress
+import functools
 import socket
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
+import aiohttp
 import httpx2
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from services.llm_gateway.providers import addresses
+from services.llm_gateway.providers.addresses import AddressError, AddressRules, Origin
+from services.llm_gateway.providers.types import Waits
 
 MAX_ANSWER_BYTES = 10 * 1024 * 1024
-CONNECT_SECONDS = 10.0
-_METADATA_NAMES = frozenset({"metadata.google.internal", "metadata.goog", "metadata"})
-_METADATA = frozenset(
-    map(ipaddress.ip_address, ("169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254"))
-)
-_WRAPPED = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/96")))
+MAX_ERROR_BYTES = 64 * 1024
+_ERROR_SECONDS = 5.0  # for the body of an answer whose status already says that it failed
+_KEPT_HEADERS = frozenset({"accept", "content-type", "anthropic-version", "http-referer", "x-openrouter-title"})
+_IDLE_CONNECTION_SECONDS = 50.0  # below the minute after which balancers hang up silently
+_ORIGINS = 16
+
+Credential = Callable[[], Awaitable[Mapping[str, str]]]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request as it went over the wire, for whoever makes it through an SDK.
+
+    `waits` bound the parts of a stream; None where the whole answer comes at once and the caller's deadline is all.
+    `body` is kept of an answer that is no success, and of one that is no stream although a stream was asked for.
+    """
+
+    waits: Waits | None = None
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 class BlockedAddressError(httpx2.TransportError):
-    """The address is one of a cloud's metadata service; nothing was sent."""
+    """The address is one that the rules forbid; nothing was sent."""
 
 
 class OversizedError(httpx2.TransportError):
     """The answer is larger than MAX_ANSWER_BYTES, or compressed although that was not asked for."""
 
 
-def is_metadata(address: str) -> bool:
-    """Whether an IP address, in whatever wrapping, is that of a cloud's metadata service."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and any(found in network for network in _WRAPPED):
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        return found in _METADATA or (inner is not None and inner in _METADATA)
-    return found in _METADATA
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """Carries requests to permitted addresses; `credential` answers the headers that prove who we are."""
 
-
-def make_client(seconds: float) -> httpx2.AsyncClient:
-    """Answer a client for one provider; `seconds` bound each wait for bytes."""
-    return httpx2.AsyncClient(
-        transport=_GuardedTransport(),
-        timeout=httpx2.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
-        follow_redirects=False,
-        trust_env=False,
-        headers={"Accept-Encoding": "identity"},
-    )
-
-
-class _GuardedTransport(httpx2.AsyncBaseTransport):
-    """Resolves a name once and connects to the very address that was looked at."""
-
-    def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False)
+    def __init__(self, rules: AddressRules, credential: Credential, connect: float) -> None:
+        self._rules = rules
+        self._credential = credential
+        self._connect = connect
+        self._resolver = _Resolver(rules)
+        self._permitted: dict[tuple[str, str, int | None], Origin] = {}
+        self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        host = request.url.host
-        addresses = await _resolve(host, request.url.port)
-        if host.rstrip(".").lower() in _METADATA_NAMES or any(map(is_metadata, addresses)):
-            raise BlockedAddressError("cloud metadata is never called", request=request)
-        failure: httpx2.TransportError = httpx2.ConnectError("the name has no address", request=request)
-        for address in addresses:
-            try:
-                response = await self._inner.handle_async_request(_at(request, host, address))
-            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-                failure = error
-                continue
-            if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
-                await response.aclose()
-                raise OversizedError("a compressed answer", request=request)
-            assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = _Bounded(response.stream, request)
-            return response
-        raise failure
+        """Send one request; raises httpx2's errors, as the SDKs expect."""
+        seen = exchange.get() or Exchange()
+        self._permit(request)
+        headers = {name: value for name, value in request.headers.items() if name in _KEPT_HEADERS}
+        headers |= {"User-Agent": "Lintel", "Accept-Encoding": "identity"}
+        headers |= await self._credential()
+        waits = seen.waits
+        timeout = aiohttp.ClientTimeout(sock_connect=self._connect, sock_read=waits.first if waits else None)
+        url, body = URL(str(request.url), encoded=True), request.content or None
+        try:
+            response = await self._open().request(
+                request.method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _translated(error, request) from None
+        try:
+            return await self._answer(response, request, seen)
+        except BaseException:  # a cancelled reader must not leave the connection to the garbage collector
+            response.close()
+            raise
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def _permit(self, request: httpx2.Request) -> None:
+        url = request.url
+        key = (url.scheme, url.host, url.port)
+        if key in self._permitted:
+            return
+        try:
+            origin = addresses.check_url(f"{url.scheme}://{url.netloc.decode()}", self._rules)
+        except AddressError as error:
+            raise BlockedAddressError(str(error), request=request) from None
+        if len(self._permitted) < _ORIGINS:  # an SDK calls one or two
+            self._permitted[key] = self._resolver.origins[origin.host] = origin
+
+    async def _answer(
+        self, response: aiohttp.ClientResponse, request: httpx2.Request, seen: Exchange
+    ) -> httpx2.Response:
+        seen.status, seen.headers = response.status, response.headers
+        if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+            raise OversizedError("a compressed answer", request=request)
+        stream: httpx2.AsyncByteStream = _Body(response, request, seen.waits)
+        is_whole = seen.waits is not None and response.content_type in ("application/json", "text/html")
+        if not 200 <= response.status < 300:
+            seen.body = await _beginning_of_error(stream)
+            stream = httpx2.ByteStream(seen.body)
+        elif is_whole:
+            seen.body = b"".join([piece async for piece in stream])[:MAX_ERROR_BYTES]
+            stream = httpx2.ByteStream(b"")
+        kept = [(name, value) for name, value in response.raw_headers if name.lower() != b"content-length"]
+        return httpx2.Response(response.status, headers=kept, stream=stream, request=request)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=self._resolver,
+                ssl=_tls(),
+                limit=0,  # how many run at once is decided above the port
+                keepalive_timeout=_IDLE_CONNECTION_SECONDS,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector, auto_decompress=False, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session
 
 
-class _Bounded(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream, request: httpx2.Request) -> None:
-        self._stream = stream
+class _Resolver(AbstractResolver):
+    """Answers only addresses that the rules permit; aiohttp connects to what is answered here, and to nothing else."""
+
+    def __init__(self, rules: AddressRules) -> None:
+        self._rules = rules
+        self.origins: dict[str, Origin] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Answer the addresses; OSError where there is none, or one that is forbidden."""
+        name = host.rstrip(".").lower()
+        origin = self.origins.get(name) or Origin("https", name, port)
+        found = await addresses.resolve(host, port)
+        if not found:
+            raise OSError("the name has no address")
+        try:
+            for address in found:
+                addresses.check_address(address, origin, self._rules)
+        except AddressError as error:
+            raise _BlockedError(str(error)) from None
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address),
+                port=port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _BlockedError(OSError):
+    """How a refusal gets through aiohttp, which wraps what its resolver raises."""
+
+
+class _Body(httpx2.AsyncByteStream):
+    """The bytes of an answer, bounded in size, and in time between two pieces of a stream."""
+
+    def __init__(self, response: aiohttp.ClientResponse, request: httpx2.Request, waits: Waits | None) -> None:
+        self._response = response
         self._request = request
+        self._waits = waits
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         room = MAX_ANSWER_BYTES
-        async for piece in self._stream:
+        wait = self._waits.first if self._waits else None
+        content = self._response.content
+        while True:
+            try:
+                async with asyncio.timeout(wait):
+                    piece = await content.readany()
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise _translated(error, self._request) from None
+            if not piece:
+                return
             room -= len(piece)
             if room < 0:
                 raise OversizedError("the answer is too large", request=self._request)
+            wait = self._waits.idle if self._waits else None
             yield piece
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        """Hang up before the end; after it the connection has gone back already."""
+        self._response.close()
 
 
-async def _resolve(host: str, port: int | None) -> list[str]:
-    loop = asyncio.get_running_loop()
+def make_client(transport: GuardedTransport) -> httpx2.AsyncClient:
+    """Answer the client that an SDK is given; deadlines are ours and the transport's, not the client's."""
+    return httpx2.AsyncClient(transport=transport, timeout=None, follow_redirects=False, trust_env=False)
+
+
+async def _beginning_of_error(stream: httpx2.AsyncByteStream) -> bytes:
+    found = bytearray()
     try:
-        found = await loop.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpx2.ConnectError(f"the name cannot be resolved ({type(error).__name__})") from None
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+        async with asyncio.timeout(_ERROR_SECONDS):
+            async for piece in stream:
+                found += piece
+                if len(found) >= MAX_ERROR_BYTES:
+                    break
+    except (httpx2.TransportError, TimeoutError):
+        pass  # the status says enough
+    await stream.aclose()
+    return bytes(found[:MAX_ERROR_BYTES])
 
 
-def _at(request: httpx2.Request, host: str, address: str) -> httpx2.Request:
-    """The same request to one address; Host and the name of the certificate stay those of the URL."""
-    extensions = request.extensions if _is_literal(host) else {**request.extensions, "sni_hostname": host}
-    url = request.url.copy_with(host=address)
-    return httpx2.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=extensions)
+def _translated(error: BaseException, request: httpx2.Request) -> httpx2.TransportError:
+    words = type(error).__name__
+    if isinstance(error, _BlockedError) or isinstance(getattr(error, "os_error", None), _BlockedError):
+        return BlockedAddressError("the address is forbidden", request=request)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return httpx2.ConnectTimeout(words, request=request)
+    if isinstance(error, TimeoutError):
+        return httpx2.ReadTimeout(words, request=request)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return httpx2.ConnectError(words, request=request)
+    return httpx2.RemoteProtocolError(words, request=request)
 
 
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """One for all: to load the system's certificates takes tens of milliseconds."""
+    return httpx2.create_ssl_context(trust_env=False)

@@ -11,9 +11,9 @@ from services.kit.timestamps import timestamp
 from services.orgs.domain import MemberState
 from services.orgs.invitations import Invitations
 from services.orgs.members import Members
+from services.orgs.messages import role_from_proto, role_to_proto
 from services.orgs.organizations import Organizations
 from services.orgs.parameters import Parameters
-from services.orgs.servers.messages import role_from_proto, role_to_proto
 
 
 class DirectoryServer(DirectoryServiceServicer):

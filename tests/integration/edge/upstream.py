@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,20 +17,17 @@ from lintel.auth.v1 import api_key_service_pb2 as keys
 from lintel.auth.v1 import api_key_service_pb2_grpc as keys_grpc
 from lintel.llm.v1 import model_service_pb2 as models
 from lintel.llm.v1 import model_service_pb2_grpc as models_grpc
-from lintel.llm.v1 import usage_service_pb2 as usage
-from lintel.llm.v1 import usage_service_pb2_grpc as usage_grpc
 from lintel.orgs.v1 import organization_service_pb2 as orgs
 from lintel.orgs.v1 import organization_service_pb2_grpc as orgs_grpc
 from lintel.review.v1 import code_review_service_pb2 as reviews
 from lintel.review.v1 import code_review_service_pb2_grpc as reviews_grpc
-from lintel.review.v1 import local_review_service_pb2 as local_reviews
-from lintel.review.v1 import local_review_service_pb2_grpc as local_reviews_grpc
 from lintel.review.v1 import review_pb2
 from lintel.webhooks.v1 import delivery_service_pb2 as deliveries
 from lintel.webhooks.v1 import delivery_service_pb2_grpc as deliveries_grpc
 from lintel.webhooks.v1 import ingest_service_pb2 as ingest
 from lintel.webhooks.v1 import ingest_service_pb2_grpc as ingest_grpc
 
+from gateway.public import PUBLIC_SERVICES
 from services.kit.errors import AppError, Reason
 from services.kit.rpc.context import Principal
 from services.kit.rpc.policy import EVERYONE, internal, methods, read
@@ -117,27 +116,6 @@ class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
         return await self._script().play("RedeliverDelivery", request, context, deliveries.Delivery(id=request.id))
 
 
-class _Usage(usage_grpc.UsageServiceServicer):
-    async def GetTokenUsage(self, request: Any, context: Any) -> Any:
-        raise AppError(Reason.UNIMPLEMENTED)
-
-    async def GetBudget(self, request: Any, context: Any) -> Any:
-        raise AppError(Reason.UNIMPLEMENTED)
-
-    async def UpdateBudget(self, request: Any, context: Any) -> Any:
-        raise AppError(Reason.UNIMPLEMENTED)
-
-
-class _LocalReviews(local_reviews_grpc.LocalReviewServiceServicer):
-    async def CreateLocalReview(
-        self, request: local_reviews.CreateLocalReviewRequest, context: Any
-    ) -> local_reviews.CreateLocalReviewResponse:
-        raise AppError(Reason.UNIMPLEMENTED)
-
-    async def UploadSource(self, requests: Any, context: Any) -> local_reviews.UploadSourceResponse:
-        raise AppError(Reason.UNIMPLEMENTED)
-
-
 class _Reviews(reviews_grpc.CodeReviewServiceServicer):
     def __init__(self, script: Callable[[], Script]) -> None:
         self._script = script
@@ -216,7 +194,7 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
 
     table: list[tuple[str, Callable[[Any, Any], None], Any, Any]] = [
         ("auth", keys_grpc.add_ApiKeyServiceServicer_to_server, _Keys(script), keys),
-        ("orgs", orgs_grpc.add_OrganizationServiceServicer_to_server, _Orgs(script), orgs),
+        ("orgs", orgs_grpc.add_OrganizationServiceServicer_to_server, _Orgs(script), orgs),  # type: ignore[abstract]
         ("llm_gateway", models_grpc.add_ModelServiceServicer_to_server, _Models(script), models),
         ("webhooks", deliveries_grpc.add_DeliveryServiceServicer_to_server, _Deliveries(script), deliveries),
         ("review", reviews_grpc.add_CodeReviewServiceServicer_to_server, _Reviews(script), reviews),
@@ -224,14 +202,7 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
     async with AsyncExitStack() as stack:
         for role, add, servicer, module in table:
             (descriptor,) = module.DESCRIPTOR.services_by_name.values()
-            services = [Registered(add, servicer, descriptor)]
-            if role == "review":  # two public services behind one socket; nothing here calls the second
-                local = local_reviews.DESCRIPTOR.services_by_name["LocalReviewService"]
-                add_local = local_reviews_grpc.add_LocalReviewServiceServicer_to_server
-                services.append(Registered(add_local, _LocalReviews(), local))
-            if role == "llm_gateway":
-                described = usage.DESCRIPTOR.services_by_name["UsageService"]
-                services.append(Registered(usage_grpc.add_UsageServiceServicer_to_server, _Usage(), described))
+            services = [Registered(add, servicer, descriptor), *_others(role, descriptor)]
             policy = {method: read(EVERYONE) for method in methods([s.descriptor for s in services])}
             server = RpcServer(
                 role,
@@ -251,6 +222,18 @@ async def serve_roles(run_dir: Path) -> AsyncIterator[Upstream]:
             upstream.servers[role] = RpcServer(role, f"unix:{run_dir / role}.sock", [], {})
             await _start(stack, upstream.servers[role])
         yield upstream
+
+
+def _others(role: str, scripted: ServiceDescriptor) -> list[Registered]:
+    """Answer the other public services of a role, which nothing here calls: their RPCs are not implemented."""
+    found = []
+    for service in PUBLIC_SERVICES:
+        if service.role == role and service.descriptor is not scripted:
+            name = service.descriptor.name
+            module = import_module(service.descriptor.file.name.replace("/", ".").removesuffix(".proto") + "_pb2_grpc")
+            add = getattr(module, f"add_{name}Servicer_to_server")
+            found.append(Registered(add, getattr(module, f"{name}Servicer")(), service.descriptor))
+    return found
 
 
 async def _start(stack: AsyncExitStack, server: RpcServer) -> None:

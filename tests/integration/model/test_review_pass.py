@@ -103,7 +103,6 @@ async def test_a_claim_about_nothing_in_the_change_costs_no_call(bench: Make) ->
         "{}",
         "null",
         '{"findings": [], "findings": []}',
-        '```json\n{"findings": []}\n```',
         '{"findings": [{}]}',
     ],
 )

@@ -14,7 +14,7 @@ from emulators.openai import Dialect, OpenAIEmulator, StrictnessError, completio
 from emulators.openai.shapes import schema_problem
 
 KEY = {"Authorization": "Bearer emulated-key"}
-GOOD: dict[str, Any] = {"model": "test-model", "messages": [{"role": "user", "content": "hello"}]}
+GOOD: dict[str, Any] = {"model": "test-model", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
 
 
 async def post(emulator: OpenAIEmulator, body: Any, headers: Mapping[str, str] = KEY) -> httpx2.Response:
@@ -25,7 +25,10 @@ async def post(emulator: OpenAIEmulator, body: Any, headers: Mapping[str, str] =
 @pytest.mark.parametrize(
     "change",
     [
-        {"stream": True},
+        {"stream": "yes"},
+        {"stream_options": {"include_usage": True}},
+        {"tools": []},
+        {"provider": {"require_parameters": True}},
         {"temperature": "0"},
         {"temperature": 3},
         {"max_tokens": 0},
@@ -62,6 +65,7 @@ async def test_key_model_route_and_script() -> None:
     [
         (Dialect(temperature=False), {"temperature": 0}, "temperature"),
         (Dialect(limits=frozenset({"max_tokens"})), {"max_completion_tokens": 5}, "max_completion_tokens"),
+        (Dialect(effort=False), {"reasoning_effort": "low"}, "reasoning_effort"),
         (Dialect(formats=frozenset()), {"response_format": {"type": "json_object"}}, "response_format"),
         (Dialect(), {"response_format": {"type": "json_object"}}, "messages"),
     ],

@@ -89,6 +89,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """It would leave the organisation without an active owner."""
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 39
     """What is stored is not what the caller read; read it again and repeat the change."""
+    ERROR_REASON_NAME_TAKEN: _ErrorReason.ValueType  # 40
+    """Another thing of this kind has this name."""
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 60
     """The idempotency key was used before, with another request."""
     ERROR_REASON_IDEMPOTENCY_KEY_BUSY: _ErrorReason.ValueType  # 61
@@ -165,6 +167,8 @@ ERROR_REASON_LAST_OWNER: ErrorReason.ValueType  # 38
 """It would leave the organisation without an active owner."""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 39
 """What is stored is not what the caller read; read it again and repeat the change."""
+ERROR_REASON_NAME_TAKEN: ErrorReason.ValueType  # 40
+"""Another thing of this kind has this name."""
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 60
 """The idempotency key was used before, with another request."""
 ERROR_REASON_IDEMPOTENCY_KEY_BUSY: ErrorReason.ValueType  # 61

@@ -22,23 +22,96 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from lintel.common.v1 import options_pb2 as lintel_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)lintel/orgs/v1/organization_service.proto\x12\x0elintel.orgs.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Y\n\x0cOrganization\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetOrganizationRequest2\x85\x01\n\x13OrganizationService\x12n\n\x0fGetOrganization\x12&.lintel.orgs.v1.GetOrganizationRequest\x1a\x1c.lintel.orgs.v1.Organization\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/organizationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)lintel/orgs/v1/organization_service.proto\x12\x0elintel.orgs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1elintel/common/v1/options.proto\"Y\n\x0cOrganization\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x01\n\x04Team\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\nTeamMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16GetOrganizationRequest\"C\n\x19UpdateOrganizationRequest\x12\x1d\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01H\x00\x88\x01\x01\x42\x07\n\x05_name\"B\n\x10ListTeamsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x11ListTeamsResponse\x12#\n\x05teams\x18\x01 \x03(\x0b\x32\x14.lintel.orgs.v1.Team\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x11\x43reateTeamRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"&\n\x0eGetTeamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"Q\n\x11UpdateTeamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1d\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01H\x00\x88\x01\x01\x42\x07\n\x05_name\")\n\x11\x44\x65leteTeamRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"^\n\x16ListTeamMembersRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x03 \x01(\t\"_\n\x17ListTeamMembersResponse\x12+\n\x07members\x18\x01 \x03(\x0b\x32\x1a.lintel.orgs.v1.TeamMember\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x14\x41\x64\x64TeamMemberRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"J\n\x17RemoveTeamMemberRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x32\xc4\t\n\x13OrganizationService\x12n\n\x0fGetOrganization\x12&.lintel.orgs.v1.GetOrganizationRequest\x1a\x1c.lintel.orgs.v1.Organization\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/organization\x12w\n\x12UpdateOrganization\x12).lintel.orgs.v1.UpdateOrganizationRequest\x1a\x1c.lintel.orgs.v1.Organization\"\x18\x82\xd3\xe4\x93\x02\x12\x32\r/organization:\x01*\x12m\n\tListTeams\x12 .lintel.orgs.v1.ListTeamsRequest\x1a!.lintel.orgs.v1.ListTeamsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/organization/teams\x12l\n\nCreateTeam\x12!.lintel.orgs.v1.CreateTeamRequest\x1a\x14.lintel.orgs.v1.Team\"%\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x18\"\x13/organization/teams:\x01*\x12\x61\n\x07GetTeam\x12\x1e.lintel.orgs.v1.GetTeamRequest\x1a\x14.lintel.orgs.v1.Team\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/organization/teams/{id}\x12j\n\nUpdateTeam\x12!.lintel.orgs.v1.UpdateTeamRequest\x1a\x14.lintel.orgs.v1.Team\"#\x82\xd3\xe4\x93\x02\x1d\x32\x18/organization/teams/{id}:\x01*\x12p\n\nDeleteTeam\x12!.lintel.orgs.v1.DeleteTeamRequest\x1a\x16.google.protobuf.Empty\"\'\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x1a*\x18/organization/teams/{id}\x12\x8c\x01\n\x0fListTeamMembers\x12&.lintel.orgs.v1.ListTeamMembersRequest\x1a\'.lintel.orgs.v1.ListTeamMembersResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /organization/teams/{id}/members\x12\x85\x01\n\rAddTeamMember\x12$.lintel.orgs.v1.AddTeamMemberRequest\x1a\x1a.lintel.orgs.v1.TeamMember\"2\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02%\" /organization/teams/{id}/members:\x01*\x12\x8e\x01\n\x10RemoveTeamMember\x12\'.lintel.orgs.v1.RemoveTeamMemberRequest\x1a\x16.google.protobuf.Empty\"9\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02,**/organization/teams/{id}/members/{user_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lintel.orgs.v1.organization_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_UPDATEORGANIZATIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UPDATEORGANIZATIONREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_LISTTEAMSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTEAMSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_CREATETEAMREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_CREATETEAMREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_GETTEAMREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETTEAMREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATETEAMREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UPDATETEAMREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATETEAMREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UPDATETEAMREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_DELETETEAMREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETETEAMREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTTEAMMEMBERSREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LISTTEAMMEMBERSREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTTEAMMEMBERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTEAMMEMBERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_ADDTEAMMEMBERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_ADDTEAMMEMBERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ADDTEAMMEMBERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_ADDTEAMMEMBERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REMOVETEAMMEMBERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_REMOVETEAMMEMBERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REMOVETEAMMEMBERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_REMOVETEAMMEMBERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_ORGANIZATIONSERVICE'].methods_by_name['GetOrganization']._loaded_options = None
   _globals['_ORGANIZATIONSERVICE'].methods_by_name['GetOrganization']._serialized_options = b'\202\323\344\223\002\017\022\r/organization'
-  _globals['_ORGANIZATION']._serialized_start=124
-  _globals['_ORGANIZATION']._serialized_end=213
-  _globals['_GETORGANIZATIONREQUEST']._serialized_start=215
-  _globals['_GETORGANIZATIONREQUEST']._serialized_end=239
-  _globals['_ORGANIZATIONSERVICE']._serialized_start=242
-  _globals['_ORGANIZATIONSERVICE']._serialized_end=375
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['UpdateOrganization']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['UpdateOrganization']._serialized_options = b'\202\323\344\223\002\0222\r/organization:\001*'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['ListTeams']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['ListTeams']._serialized_options = b'\202\323\344\223\002\025\022\023/organization/teams'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['CreateTeam']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['CreateTeam']._serialized_options = b'\222\265\030\003\010\311\001\202\323\344\223\002\030\"\023/organization/teams:\001*'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['GetTeam']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['GetTeam']._serialized_options = b'\202\323\344\223\002\032\022\030/organization/teams/{id}'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['UpdateTeam']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['UpdateTeam']._serialized_options = b'\202\323\344\223\002\0352\030/organization/teams/{id}:\001*'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['DeleteTeam']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['DeleteTeam']._serialized_options = b'\222\265\030\003\010\314\001\202\323\344\223\002\032*\030/organization/teams/{id}'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['ListTeamMembers']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['ListTeamMembers']._serialized_options = b'\202\323\344\223\002\"\022 /organization/teams/{id}/members'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['AddTeamMember']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['AddTeamMember']._serialized_options = b'\222\265\030\003\010\311\001\202\323\344\223\002%\" /organization/teams/{id}/members:\001*'
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['RemoveTeamMember']._loaded_options = None
+  _globals['_ORGANIZATIONSERVICE'].methods_by_name['RemoveTeamMember']._serialized_options = b'\222\265\030\003\010\314\001\202\323\344\223\002,**/organization/teams/{id}/members/{user_id}'
+  _globals['_ORGANIZATION']._serialized_start=214
+  _globals['_ORGANIZATION']._serialized_end=303
+  _globals['_TEAM']._serialized_start=306
+  _globals['_TEAM']._serialized_end=436
+  _globals['_TEAMMEMBER']._serialized_start=438
+  _globals['_TEAMMEMBER']._serialized_end=545
+  _globals['_GETORGANIZATIONREQUEST']._serialized_start=547
+  _globals['_GETORGANIZATIONREQUEST']._serialized_end=571
+  _globals['_UPDATEORGANIZATIONREQUEST']._serialized_start=573
+  _globals['_UPDATEORGANIZATIONREQUEST']._serialized_end=640
+  _globals['_LISTTEAMSREQUEST']._serialized_start=642
+  _globals['_LISTTEAMSREQUEST']._serialized_end=708
+  _globals['_LISTTEAMSRESPONSE']._serialized_start=710
+  _globals['_LISTTEAMSRESPONSE']._serialized_end=791
+  _globals['_CREATETEAMREQUEST']._serialized_start=793
+  _globals['_CREATETEAMREQUEST']._serialized_end=838
+  _globals['_GETTEAMREQUEST']._serialized_start=840
+  _globals['_GETTEAMREQUEST']._serialized_end=878
+  _globals['_UPDATETEAMREQUEST']._serialized_start=880
+  _globals['_UPDATETEAMREQUEST']._serialized_end=961
+  _globals['_DELETETEAMREQUEST']._serialized_start=963
+  _globals['_DELETETEAMREQUEST']._serialized_end=1004
+  _globals['_LISTTEAMMEMBERSREQUEST']._serialized_start=1006
+  _globals['_LISTTEAMMEMBERSREQUEST']._serialized_end=1100
+  _globals['_LISTTEAMMEMBERSRESPONSE']._serialized_start=1102
+  _globals['_LISTTEAMMEMBERSRESPONSE']._serialized_end=1197
+  _globals['_ADDTEAMMEMBERREQUEST']._serialized_start=1199
+  _globals['_ADDTEAMMEMBERREQUEST']._serialized_end=1270
+  _globals['_REMOVETEAMMEMBERREQUEST']._serialized_start=1272
+  _globals['_REMOVETEAMMEMBERREQUEST']._serialized_end=1346
+  _globals['_ORGANIZATIONSERVICE']._serialized_start=1349
+  _globals['_ORGANIZATIONSERVICE']._serialized_end=2569
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from lintel.orgs.v1 import organization_service_pb2 as lintel_dot_orgs_dot_v1_dot_organization__service__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,7 +27,7 @@ if _version_not_supported:
 
 
 class OrganizationServiceStub:
-    """The caller's organisation.
+    """The caller's organisation and its teams.
     """
 
     def __init__(self, channel):
@@ -40,14 +41,122 @@ class OrganizationServiceStub:
                 request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.GetOrganizationRequest.SerializeToString,
                 response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Organization.FromString,
                 _registered_method=True)
+        self.UpdateOrganization = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/UpdateOrganization',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.UpdateOrganizationRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Organization.FromString,
+                _registered_method=True)
+        self.ListTeams = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/ListTeams',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamsRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamsResponse.FromString,
+                _registered_method=True)
+        self.CreateTeam = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/CreateTeam',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.CreateTeamRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.FromString,
+                _registered_method=True)
+        self.GetTeam = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/GetTeam',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.GetTeamRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.FromString,
+                _registered_method=True)
+        self.UpdateTeam = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/UpdateTeam',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.UpdateTeamRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.FromString,
+                _registered_method=True)
+        self.DeleteTeam = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/DeleteTeam',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.DeleteTeamRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListTeamMembers = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/ListTeamMembers',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamMembersRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamMembersResponse.FromString,
+                _registered_method=True)
+        self.AddTeamMember = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/AddTeamMember',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.AddTeamMemberRequest.SerializeToString,
+                response_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.TeamMember.FromString,
+                _registered_method=True)
+        self.RemoveTeamMember = channel.unary_unary(
+                '/lintel.orgs.v1.OrganizationService/RemoveTeamMember',
+                request_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.RemoveTeamMemberRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class OrganizationServiceServicer:
-    """The caller's organisation.
+    """The caller's organisation and its teams.
     """
 
     def GetOrganization(self, request, context):
         """Answers the organisation the caller belongs to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateOrganization(self, request, context):
+        """Changes the organisation the caller belongs to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTeams(self, request, context):
+        """Lists the teams by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTeam(self, request, context):
+        """Makes a team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTeam(self, request, context):
+        """Answers a team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateTeam(self, request, context):
+        """Gives a team another name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTeam(self, request, context):
+        """Ends a team; its members stay in the organisation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTeamMembers(self, request, context):
+        """Lists the members of a team, those who joined it first first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddTeamMember(self, request, context):
+        """Takes a user of the organisation into a team.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveTeamMember(self, request, context):
+        """Takes a user out of a team.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +170,51 @@ def add_OrganizationServiceServicer_to_server(servicer, server):
                     request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.GetOrganizationRequest.FromString,
                     response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Organization.SerializeToString,
             ),
+            'UpdateOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrganization,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.UpdateOrganizationRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Organization.SerializeToString,
+            ),
+            'ListTeams': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTeams,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamsRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamsResponse.SerializeToString,
+            ),
+            'CreateTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTeam,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.CreateTeamRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.SerializeToString,
+            ),
+            'GetTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTeam,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.GetTeamRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.SerializeToString,
+            ),
+            'UpdateTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTeam,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.UpdateTeamRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.SerializeToString,
+            ),
+            'DeleteTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTeam,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.DeleteTeamRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListTeamMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTeamMembers,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamMembersRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamMembersResponse.SerializeToString,
+            ),
+            'AddTeamMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddTeamMember,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.AddTeamMemberRequest.FromString,
+                    response_serializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.TeamMember.SerializeToString,
+            ),
+            'RemoveTeamMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveTeamMember,
+                    request_deserializer=lintel_dot_orgs_dot_v1_dot_organization__service__pb2.RemoveTeamMemberRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lintel.orgs.v1.OrganizationService', rpc_method_handlers)
@@ -70,7 +224,7 @@ def add_OrganizationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrganizationService:
-    """The caller's organisation.
+    """The caller's organisation and its teams.
     """
 
     @staticmethod
@@ -90,6 +244,249 @@ class OrganizationService:
             '/lintel.orgs.v1.OrganizationService/GetOrganization',
             lintel_dot_orgs_dot_v1_dot_organization__service__pb2.GetOrganizationRequest.SerializeToString,
             lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Organization.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/UpdateOrganization',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.UpdateOrganizationRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Organization.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTeams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/ListTeams',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamsRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/CreateTeam',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.CreateTeamRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/GetTeam',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.GetTeamRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/UpdateTeam',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.UpdateTeamRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.Team.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/DeleteTeam',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.DeleteTeamRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTeamMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/ListTeamMembers',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamMembersRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.ListTeamMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddTeamMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/AddTeamMember',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.AddTeamMemberRequest.SerializeToString,
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.TeamMember.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveTeamMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.orgs.v1.OrganizationService/RemoveTeamMember',
+            lintel_dot_orgs_dot_v1_dot_organization__service__pb2.RemoveTeamMemberRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from lintel.orgs.v1 import organization_service_pb2 as _organization_service_pb2
 import abc as _abc_1
@@ -13,14 +14,32 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OrganizationServiceStub:
-    """The caller's organisation."""
+    """The caller's organisation and its teams."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOrganization: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.GetOrganizationRequest, _organization_service_pb2.Organization]
     """Answers the organisation the caller belongs to."""
+    UpdateOrganization: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.UpdateOrganizationRequest, _organization_service_pb2.Organization]
+    """Changes the organisation the caller belongs to."""
+    ListTeams: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.ListTeamsRequest, _organization_service_pb2.ListTeamsResponse]
+    """Lists the teams by name."""
+    CreateTeam: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.CreateTeamRequest, _organization_service_pb2.Team]
+    """Makes a team."""
+    GetTeam: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.GetTeamRequest, _organization_service_pb2.Team]
+    """Answers a team."""
+    UpdateTeam: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.UpdateTeamRequest, _organization_service_pb2.Team]
+    """Gives a team another name."""
+    DeleteTeam: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.DeleteTeamRequest, _empty_pb2.Empty]
+    """Ends a team; its members stay in the organisation."""
+    ListTeamMembers: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.ListTeamMembersRequest, _organization_service_pb2.ListTeamMembersResponse]
+    """Lists the members of a team, those who joined it first first."""
+    AddTeamMember: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.AddTeamMemberRequest, _organization_service_pb2.TeamMember]
+    """Takes a user of the organisation into a team."""
+    RemoveTeamMember: _aio.UnaryUnaryMultiCallable[_organization_service_pb2.RemoveTeamMemberRequest, _empty_pb2.Empty]
+    """Takes a user out of a team."""
 
 class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The caller's organisation."""
+    """The caller's organisation and its teams."""
 
     @_abc_1.abstractmethod
     def GetOrganization(
@@ -29,5 +48,77 @@ class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_organization_service_pb2.GetOrganizationRequest, _abc.Awaitable[_organization_service_pb2.Organization]],
     ) -> _abc.Awaitable[_organization_service_pb2.Organization]:
         """Answers the organisation the caller belongs to."""
+
+    @_abc_1.abstractmethod
+    def UpdateOrganization(
+        self,
+        request: _organization_service_pb2.UpdateOrganizationRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.UpdateOrganizationRequest, _abc.Awaitable[_organization_service_pb2.Organization]],
+    ) -> _abc.Awaitable[_organization_service_pb2.Organization]:
+        """Changes the organisation the caller belongs to."""
+
+    @_abc_1.abstractmethod
+    def ListTeams(
+        self,
+        request: _organization_service_pb2.ListTeamsRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.ListTeamsRequest, _abc.Awaitable[_organization_service_pb2.ListTeamsResponse]],
+    ) -> _abc.Awaitable[_organization_service_pb2.ListTeamsResponse]:
+        """Lists the teams by name."""
+
+    @_abc_1.abstractmethod
+    def CreateTeam(
+        self,
+        request: _organization_service_pb2.CreateTeamRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.CreateTeamRequest, _abc.Awaitable[_organization_service_pb2.Team]],
+    ) -> _abc.Awaitable[_organization_service_pb2.Team]:
+        """Makes a team."""
+
+    @_abc_1.abstractmethod
+    def GetTeam(
+        self,
+        request: _organization_service_pb2.GetTeamRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.GetTeamRequest, _abc.Awaitable[_organization_service_pb2.Team]],
+    ) -> _abc.Awaitable[_organization_service_pb2.Team]:
+        """Answers a team."""
+
+    @_abc_1.abstractmethod
+    def UpdateTeam(
+        self,
+        request: _organization_service_pb2.UpdateTeamRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.UpdateTeamRequest, _abc.Awaitable[_organization_service_pb2.Team]],
+    ) -> _abc.Awaitable[_organization_service_pb2.Team]:
+        """Gives a team another name."""
+
+    @_abc_1.abstractmethod
+    def DeleteTeam(
+        self,
+        request: _organization_service_pb2.DeleteTeamRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.DeleteTeamRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Ends a team; its members stay in the organisation."""
+
+    @_abc_1.abstractmethod
+    def ListTeamMembers(
+        self,
+        request: _organization_service_pb2.ListTeamMembersRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.ListTeamMembersRequest, _abc.Awaitable[_organization_service_pb2.ListTeamMembersResponse]],
+    ) -> _abc.Awaitable[_organization_service_pb2.ListTeamMembersResponse]:
+        """Lists the members of a team, those who joined it first first."""
+
+    @_abc_1.abstractmethod
+    def AddTeamMember(
+        self,
+        request: _organization_service_pb2.AddTeamMemberRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.AddTeamMemberRequest, _abc.Awaitable[_organization_service_pb2.TeamMember]],
+    ) -> _abc.Awaitable[_organization_service_pb2.TeamMember]:
+        """Takes a user of the organisation into a team."""
+
+    @_abc_1.abstractmethod
+    def RemoveTeamMember(
+        self,
+        request: _organization_service_pb2.RemoveTeamMemberRequest,
+        context: _aio.ServicerContext[_organization_service_pb2.RemoveTeamMemberRequest, _abc.Awaitable[_empty_pb2.Empty]],
+    ) -> _abc.Awaitable[_empty_pb2.Empty]:
+        """Takes a user out of a team."""
 
 def add_OrganizationServiceServicer_to_server(servicer: OrganizationServiceServicer, server: _aio.Server) -> None: ...

@@ -166,7 +166,8 @@ async def main(arguments: list[str]) -> None:
     if kind == "streams":
         result = await hold(address, rest[0], int(concurrency), float(seconds))
     else:
-        made = {"sdk": _sdk, "gateway": _gateway, "http": _http}[kind]
+        makers: dict[str, Callable[..., Awaitable[Call]]] = {"sdk": _sdk, "gateway": _gateway, "http": _http}
+        made = makers[kind]
         result = await measure(await made(address, *rest), int(concurrency), float(seconds))
     print(json.dumps(result), flush=True)
 

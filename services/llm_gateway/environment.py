@@ -99,6 +99,7 @@ def _candidate(environment: Environment, source: Source, model: str, tokens: int
         source.variable,
     )
     if source.word == "groq":
+        made = replace(made, origin="API_GROQ_BASE_URL") if environment.groq_url else made
         return replace(made, model=replace(made.model, base_url=environment.groq_url))
     if source.word == "vertex":
         return replace(made, model=replace(made.model, vertex_location=environment.vertex_location))

@@ -25,23 +25,34 @@ _UNAVAILABLE = frozenset(
 )
 # What the candidate's provider did says something about the next call to it, too.
 BREAKS = frozenset({Fault.OVERLOADED, Fault.SERVER_ERROR, Fault.NETWORK, Fault.TIMEOUT, Fault.NOT_JSON})
-_ADDRESS = "{where} is the address before /chat/completions and mostly ends in /v1."
+_ADDRESS = "{address} is the address before /chat/completions and mostly ends in /v1."
 _ADVICE: dict[Fault, str] = {
-    Fault.AUTH: "Check the key in {where}.",
-    Fault.PERMISSION: "Check what the key in {where} may use.",
-    Fault.NOT_FOUND: f"Check the model's name ({{model}}). {_ADDRESS}",
+    Fault.AUTH: "Check {key}.",
+    Fault.PERMISSION: "Check what the key in {key} may use.",
+    Fault.NOT_FOUND: "Check {model}.",
     Fault.BAD_REQUEST: "Try another model.",
     Fault.CONTEXT_TOO_LONG: "Choose one that takes more, or set maxInputTokens.",
-    Fault.NETWORK: _ADDRESS,
     Fault.TIMEOUT: "A slow one may be given more with LINTEL_MODEL_SECONDS.",
-    Fault.REDIRECT: _ADDRESS,
-    Fault.NOT_JSON: _ADDRESS,
-    Fault.NO_COMPLETION: _ADDRESS,
-    Fault.NO_MODEL: "Set API_LLM_PROVIDER_MODEL.",
+    Fault.NO_MODEL: "Set {model}.",
     Fault.RATE_LIMIT: "Try again later.",
     Fault.OVERLOADED: "Try again later.",
     Fault.SERVER_ERROR: "Try again later.",
 }
+# What an address that is not quite right looks like; said where there is one to check.
+_ADDRESSES = frozenset({Fault.NOT_FOUND, Fault.NETWORK, Fault.REDIRECT, Fault.NOT_JSON, Fault.NO_COMPLETION})
+
+
+def _advice(fault: Fault, candidate: Candidate) -> str:
+    own = candidate.origin.startswith("byokConfig")
+    places = {
+        "key": f"{candidate.origin}.apiKey" if own else candidate.credential,
+        "model": f"{candidate.origin}.model" if own else "API_LLM_PROVIDER_MODEL",
+        "address": f"{candidate.origin}.baseURL" if own else candidate.origin,
+    }
+    parts = [_ADVICE.get(fault, "")]
+    if fault in _ADDRESSES and candidate.model.base_url:
+        parts.append(_ADDRESS)
+    return " ".join(filter(None, parts)).format(**places)
 
 
 def describe(error: ProviderError, candidate: Candidate) -> str:
@@ -57,8 +68,7 @@ def to_app_error(error: ProviderError, candidate: Candidate, others: str = "") -
         reason = Reason.MODEL_RATE_LIMITED
     elif error.fault in _UNAVAILABLE:
         reason = Reason.MODEL_UNAVAILABLE
-    advice = _ADVICE.get(error.fault, "").format(where=candidate.origin or "byokConfig", model=candidate.model.model)
-    words = f"{error.meaning.words} {advice}".strip()
+    words = f"{error.meaning.words} {_advice(error.fault, candidate)}".strip()
     if error.status:
         words = f"{words} (HTTP {error.status})"
     if others:

@@ -67,6 +67,6 @@ def attributes(span: Span) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in span.attributes:
         kind = pair.value.WhichOneof("value")
-        value = getattr(pair.value, kind) if kind else None
+        value: Any = getattr(pair.value, kind) if kind else None
         found[pair.key] = [v.string_value for v in value.values] if kind == "array_value" else value
     return found

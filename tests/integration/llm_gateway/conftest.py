@@ -55,7 +55,7 @@ class World:
         return UsageServiceStub(self.mesh.public("llm_gateway"))
 
     def request(self, **changes: Any) -> pb.CompleteRequest:
-        wanted = {
+        wanted: dict[str, Any] = {
             "organization_id": str(self.organization_id),
             "request_id": f"test-{next(_numbers)}",
             "purpose": "review",

@@ -111,7 +111,7 @@ async def test_where_all_fail_the_first_failure_is_told_with_the_others(world: M
     with pytest.raises(AppError) as refused:
         await made.complete()
     assert refused.value.metadata["fault"] == "not_found"
-    assert "byokConfig.main" in refused.value.message
+    assert "byokConfig.main.model" in refused.value.message
     assert "credit or quota" in refused.value.message
 
 

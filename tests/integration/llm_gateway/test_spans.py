@@ -1,4 +1,4 @@
-"""Spans of model calls reach an OTLP collector and LangSmith in OpenTelemetry's words, without anything that was said."""
+"""Spans of model calls reach a collector and LangSmith in OpenTelemetry's words, without anything that was said."""
 
 import asyncio
 

@@ -156,7 +156,17 @@ async def test_a_dry_run_names_the_model_and_does_not_call_it() -> None:
     assert (use.provider, use.model, use.calls, use.input_tokens, use.cost_usd) == ("openai", "gpt-x", 0, 22, None)
     assert report.notes == (
         "dry run: 1 file with about 22 tokens would be sent to a model; a token is taken for 3 characters",
+        "dry run: what gpt-x costs is not known (LINTEL_MODEL_PRICES can say it)",
     )
+
+
+async def test_a_dry_run_tells_what_reading_would_cost() -> None:
+    report = await run(Pass(choice=ModelChoice("openai", "gpt-x", (2.5, 10.0))), dry_run=True)
+    assert report.models[0].cost_usd == 22 * 2.5 / 1e6
+    assert report.notes[1] == (
+        "dry run: to read them costs about 0.0001 USD, each 1,000 tokens of its answers 0.0100 USD"
+    )
+    assert receipt(report)["models"][0]["cost_usd"] == 22 * 2.5 / 1e6
 
 
 async def test_skipped_files_are_not_shown() -> None:

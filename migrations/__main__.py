@@ -1,4 +1,8 @@
-"""python -m migrations run|revert|status|new SERVICE NAME, on the database of LINTEL_MIGRATIONS_URL or DATABASE_URL."""
+"""python -m migrations run|revert|status|new SERVICE NAME, on the databases that the environment names.
+
+Postgres is the one of LINTEL_MIGRATIONS_URL, whose user owns it, or else of DATABASE_URL or API_PG_DB_*; MongoDB, where
+there is one, that of MONGODB_URI or API_MG_DB_*.
+"""
 
 import argparse
 import asyncio
@@ -6,8 +10,12 @@ import os
 import sys
 
 import asyncpg
+from pymongo.errors import PyMongoError
 
-from migrations import runner
+from migrations import documents, runner
+from services.kit.artefacts.settings import DocumentSettings
+from services.kit.config import ConfigError, load
+from services.kit.postgres.settings import DatabaseSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,30 +32,37 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "new":
         print(runner.new(options.service, options.name))
         return 0
-    dsn = os.environ.get("LINTEL_MIGRATIONS_URL") or os.environ.get("DATABASE_URL")
-    if not dsn:
-        print("Set DATABASE_URL to the database whose schema is meant.", file=sys.stderr)
+    try:
+        dsn = os.environ.get("LINTEL_MIGRATIONS_URL") or load(DatabaseSettings).dsn
+        uri = load(DocumentSettings).documents_uri
+    except ConfigError as error:
+        print(f"migrate: {error}", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_run(options.command, dsn))
-    except (runner.MigrationError, asyncpg.PostgresError, OSError) as error:
+        asyncio.run(_run(options.command, dsn, uri))
+    except (runner.MigrationError, asyncpg.PostgresError, PyMongoError, OSError) as error:
         print(f"migrate: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _run(command: str, dsn: str) -> None:
+async def _run(command: str, dsn: str, uri: str | None) -> None:
     if command == "run":
         applied = await runner.run(dsn)
         for migration in applied:
             print(f"applied {migration.service}/{migration.name}")
-        print(f"{len(applied)} applied, the schema is up to date")
+        made = await documents.run(uri) if uri is not None else []
+        for index in made:
+            print(f"applied mongo/{index.file}: {index.collection}.{index.name}")
+        print(f"{len(applied) + len(made)} applied, the schema is up to date")
     elif command == "revert":
         reverted = await runner.revert(dsn)
         print(f"reverted {reverted.service}/{reverted.name}" if reverted else "nothing to revert")
     else:
         for migration, state in await runner.status(dsn):
             print(f"{state:8} {migration.service}/{migration.name}")
+        for index, state in await documents.status(uri) if uri is not None else ():
+            print(f"{state:8} mongo/{index.file}: {index.collection}.{index.name}")
 
 
 if __name__ == "__main__":

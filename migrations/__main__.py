@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import asyncpg
 
 from migrations import runner
+from services.kit.config import ConfigError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,16 +26,26 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "new":
         print(runner.new(options.service, options.name))
         return 0
-    dsn = os.environ.get("LINTEL_MIGRATIONS_URL") or os.environ.get("DATABASE_URL")
+    dsn = _database()
     if not dsn:
         print("Set DATABASE_URL to the database whose schema is meant.", file=sys.stderr)
         return 2
     try:
         asyncio.run(_run(options.command, dsn))
-    except (runner.MigrationError, asyncpg.PostgresError, OSError) as error:
+    except (runner.MigrationError, ConfigError, asyncpg.PostgresError, OSError) as error:
         print(f"migrate: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _database() -> str:
+    """Answer the address of the database, empty where none is given; it may stand in the file that NAME_FILE names."""
+    for name in ("LINTEL_MIGRATIONS_URL", "DATABASE_URL"):
+        if value := os.environ.get(name):
+            return value
+        if path := os.environ.get(f"{name}_FILE"):
+            return Path(path).read_text(encoding="utf-8").strip()
+    return ""
 
 
 async def _run(command: str, dsn: str) -> None:

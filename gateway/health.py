@@ -23,7 +23,7 @@ CHECK_SECONDS = 1.0
 # A part of the system, and the roles that report it as a health service of that name.
 PARTS: Mapping[str, tuple[str, ...]] = {
     "postgres": ("auth", "orgs", "llm_gateway", "webhooks", "review"),
-    "mongodb": ("review",),
+    "mongodb": ("review", "review_worker"),
     "broker": ("webhooks_worker", "review_worker"),  # a serving role neither sends nor takes
     "llm": ("llm_gateway",),
 }

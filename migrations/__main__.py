@@ -1,4 +1,8 @@
-"""python -m migrations run|revert|status|new SERVICE NAME, on the database of LINTEL_MIGRATIONS_URL or DATABASE_URL."""
+"""python -m migrations run|revert|status|new SERVICE NAME, on the databases that the environment names.
+
+Postgres is the one of LINTEL_MIGRATIONS_URL, whose user owns it, or else of DATABASE_URL or API_PG_DB_*; MongoDB, where
+there is one, that of MONGODB_URI or API_MG_DB_*.
+"""
 
 import argparse
 import asyncio
@@ -7,9 +11,12 @@ import sys
 from pathlib import Path
 
 import asyncpg
+from pymongo.errors import PyMongoError
 
-from migrations import runner
-from services.kit.config import ConfigError
+from migrations import documents, runner
+from services.kit.artefacts.settings import DocumentSettings
+from services.kit.config import ConfigError, load
+from services.kit.postgres.settings import DatabaseSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,40 +33,43 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "new":
         print(runner.new(options.service, options.name))
         return 0
-    dsn = _database()
-    if not dsn:
-        print("Set DATABASE_URL to the database whose schema is meant.", file=sys.stderr)
+    try:
+        dsn = _owner() or load(DatabaseSettings).dsn
+        uri = load(DocumentSettings).documents_uri
+    except (ConfigError, OSError) as error:
+        print(f"migrate: {error}", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_run(options.command, dsn))
-    except (runner.MigrationError, ConfigError, asyncpg.PostgresError, OSError) as error:
+        asyncio.run(_run(options.command, dsn, uri))
+    except (runner.MigrationError, ConfigError, asyncpg.PostgresError, PyMongoError, OSError) as error:
         print(f"migrate: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _database() -> str:
-    """Answer the address of the database, empty where none is given; it may stand in the file that NAME_FILE names."""
-    for name in ("LINTEL_MIGRATIONS_URL", "DATABASE_URL"):
-        if value := os.environ.get(name):
-            return value
-        if path := os.environ.get(f"{name}_FILE"):
-            return Path(path).read_text(encoding="utf-8").strip()
-    return ""
+def _owner() -> str:
+    """Answer the address that is for migrations alone, empty where none is given; NAME_FILE may hold it."""
+    path = os.environ.get("LINTEL_MIGRATIONS_URL_FILE", "")
+    return os.environ.get("LINTEL_MIGRATIONS_URL") or (Path(path).read_text(encoding="utf-8").strip() if path else "")
 
 
-async def _run(command: str, dsn: str) -> None:
+async def _run(command: str, dsn: str, uri: str | None) -> None:
     if command == "run":
         applied = await runner.run(dsn)
         for migration in applied:
             print(f"applied {migration.service}/{migration.name}")
-        print(f"{len(applied)} applied, the schema is up to date")
+        made = await documents.run(uri) if uri is not None else []
+        for index in made:
+            print(f"applied mongo/{index.file}: {index.collection}.{index.name}")
+        print(f"{len(applied) + len(made)} applied, the schema is up to date")
     elif command == "revert":
         reverted = await runner.revert(dsn)
         print(f"reverted {reverted.service}/{reverted.name}" if reverted else "nothing to revert")
     else:
         for migration, state in await runner.status(dsn):
             print(f"{state:8} {migration.service}/{migration.name}")
+        for index, state in await documents.status(uri) if uri is not None else ():
+            print(f"{state:8} mongo/{index.file}: {index.collection}.{index.name}")
 
 
 if __name__ == "__main__":

@@ -60,6 +60,15 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Estimate:
+    """What reading a change would take: calls and tokens in, instructions included, verification not."""
+
+    calls: int
+    input_tokens: int
+    notes: tuple[str, ...] = ()  # what would not be shown
+
+
+@dataclass(frozen=True, slots=True)
 class ModelResult:
     """What came of asking.
 
@@ -114,6 +123,9 @@ class ModelPass(Protocol):
 
     async def chosen(self, run: Run) -> ModelChoice | None:
         """Answer which model the run's organisation has configured, None for none; calls no model."""
+
+    async def estimate(self, run: Run, view: SourceView) -> Estimate:
+        """Answer what `claims` would ask to read the view; calls no model. Called only where `chosen` answered one."""
 
     async def claims(self, run: Run, view: SourceView) -> ModelResult:
         """Ask about everything in `view`; called only where `chosen` answered a model."""

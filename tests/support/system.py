@@ -29,6 +29,7 @@ from tests.support.postgres import Database
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3  # a made-up one, in the form of a real one
 SECRET = "a webhook secret of the tests"
+JWT_SECRET = "Zk4nPq8sXv2bLm6wRt9yCd3fHj7gAe5u"
 CRYPTO_KEY = "8f3b1c5d7e9a0246ab13cd57ef9024688642e0fa97dc53b1f1d3b5a7c9e80f2d"
 
 ANY_PORT = {"LINTEL_EDGE": "direct", "API_PORT": "0", "API_WEBHOOKS_PORT": "0", "LINTEL_GRPC_PORT": "0"}
@@ -98,6 +99,7 @@ async def running_system(
             "LINTEL_RUN_DIR": str(run_dir),
             "DATABASE_URL": database.app_dsn,
             "API_CRYPTO_KEY": CRYPTO_KEY,
+            "API_JWT_SECRET": JWT_SECRET,
             "GITHUB_WEBHOOK_SECRET": SECRET,
             "GITHUB_TOKEN": TOKEN,
             "LINTEL_GITHUB_API_URL": emulator.url,

@@ -39,6 +39,14 @@ class Artefacts:
         """Answer runs that have artefacts, of all organisations, by id from behind `after`."""
         return await self._store.holders(after, limit)
 
+    async def problem(self) -> str | None:
+        """Answer what is wrong with the store (a `Check` of kit.app)."""
+        return await self._store.problem()
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await self._store.close()
+
     async def _chunks(self, key: Key, manifest: Manifest) -> AsyncIterator[bytes]:
         for position in range(manifest.chunks):
             chunk = await self._store.chunk(key, position)

@@ -52,5 +52,11 @@ class ChunkStore(Protocol):
     async def delete(self, organization_id: UUID, run_id: UUID) -> None:
         """Forget every artefact of a run; there may be none."""
 
+    async def problem(self) -> str | None:
+        """Answer what is wrong with the store, empty if nothing is; None where it is no part of its own."""
+
+    async def close(self) -> None:
+        """Let go of the store."""
+
     async def holders(self, after: UUID | None, limit: int) -> list[Holder]:
         """Answer runs that have artefacts, of all organisations, by id from behind `after`."""

@@ -76,6 +76,13 @@ class PostgresChunks:
                 run_id,
             )
 
+    async def problem(self) -> str | None:
+        """The database tells for itself."""
+        return None
+
+    async def close(self) -> None:
+        """The database is closed by whoever opened it."""
+
     async def holders(self, after: UUID | None, limit: int) -> list[Holder]:
         """Answer runs that have artefacts, of all organisations, by id from behind `after`."""
         async with self._database.queue() as connection:

@@ -1,11 +1,13 @@
 """Runs ruff on copies of the Python files, with our rules and nobody's configuration."""
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.kit.diff.model import Side
 from services.review.analyzers.ruff_rules import RULES, SELECTED
 from services.review.analyzers.target import Deadline, Outcome, Target, claim, installed_version
 from services.review.analyzers.tools import installed
@@ -13,6 +15,8 @@ from services.review.domain import Claim, Fate, Severity
 
 _EXTENSIONS = frozenset({"py", "pyi"})
 _MAX_OUTPUT = 32 * 1024 * 1024
+_REDEFINED = re.compile(r"`(\w+)`")  # the first name in the words of F811
+_EMPTY_DEFAULT = re.compile(r"(\w+)\s*(?::[^=]*)?=\s*(?:\[\]|\{\}|(?:list|dict|set)\(\))")
 _SHELL_LITERAL = "seems safe"  # ruff's words where the command is a literal
 
 
@@ -94,7 +98,7 @@ def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]
             continue
         if code in ("S602", "S605") and _SHELL_LITERAL in item["message"]:
             continue
-        if code == "S113" and targets[name].is_supporting:
+        if _is_usual(code, str(item["message"]), line.text, targets[name]):
             continue
         seen.add((name, row, code))
         if code == "invalid-syntax":
@@ -106,3 +110,28 @@ def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]
         )
         claims.append(claim("ruff", code, targets[name], line, severity, advice.category, title, body))
     return claims
+
+
+def _is_usual(code: str, message: str, text: str, target: Target) -> bool:
+    """Whether a finding is one of those that are mostly meant, told by what stands around it."""
+    if target.is_supporting and code.startswith(("S", "ASYNC")):
+        return True  # tests and examples run what they were given, and wait for it
+    if code == "F811":  # an import once more, or an argument by the name of a fixture, hides nothing
+        found = _REDEFINED.search(message)
+        return found is not None and not re.search(rf"\b(?:def|class|as)\s+{found[1]}\b|^\s*{found[1]}\s*=", text)
+    if code == "S701":  # escaping is for markup: templates of configuration must not have it
+        return b"html" not in (target.head or b"").lower()
+    return code == "B006" and _stood_before(text, target)
+
+
+def _stood_before(text: str, target: Target) -> bool:
+    """Whether all defaults of a line were there before, and the change only writes them anew."""
+    lost = "\n".join(
+        row.text.decode("utf-8", "replace")
+        for hunk in target.hunks
+        for row in hunk.lines()
+        if row.number(Side.RIGHT) is None
+    )
+    before = set(_EMPTY_DEFAULT.findall(lost))
+    now = set(_EMPTY_DEFAULT.findall(text))
+    return bool(now) and now <= before

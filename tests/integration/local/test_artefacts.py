@@ -8,23 +8,38 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from migrations import documents as declare
 from services.kit.artefacts.artefacts import Artefacts
 from services.kit.artefacts.codec import CHUNK, ArtefactError, ArtefactTooLargeError, Encoder, expand
+from services.kit.artefacts.mongodb import MongoChunks
 from services.kit.artefacts.port import ChunkStore, Key, Manifest
 from services.kit.artefacts.postgres import PostgresChunks
 from services.kit.ids import new_id
 from services.kit.postgres.pool import Database as Pool
+from tests.support.mongodb import Documents
 from tests.support.postgres import Database
 
 ROOM = 64 * 1024 * 1024
 
 
 @pytest.fixture
-async def store(database: Database) -> AsyncIterator[ChunkStore]:
-    pool = Pool(database.app_dsn, "review", max_size=4)
-    await pool.open()
-    yield PostgresChunks(pool, "review")
-    await pool.close()
+async def in_postgres(database: Database) -> AsyncIterator[ChunkStore]:
+    async with Pool(database.app_dsn, "review", max_size=4) as pool:
+        yield PostgresChunks(pool, "review")
+
+
+@pytest.fixture
+async def in_mongodb(documents: Documents) -> AsyncIterator[ChunkStore]:
+    await declare.run(documents.uri)
+    chunks = MongoChunks(documents.uri)
+    yield chunks
+    await chunks.close()
+
+
+@pytest.fixture(params=["in_postgres", "in_mongodb"])
+def store(request: pytest.FixtureRequest) -> ChunkStore:
+    found: ChunkStore = request.getfixturevalue(request.param)
+    return found
 
 
 async def pieces(*parts: bytes) -> AsyncIterator[bytes]:

@@ -47,6 +47,16 @@ def large(files: int, lines: int = 400) -> SourceView:
     )
 
 
+async def test_an_estimate_is_near_what_reading_then_takes_and_asks_nothing(bench: Make) -> None:
+    change = large(6)
+    made = await bench(lambda it: completion({"findings": []}, prompt_tokens=len(it.system + it.user) // 3))
+    estimated = await made.model_pass.estimate(make_run(), change)
+    assert made.emulator.chats == []
+    (use,) = (await made.model_pass.claims(make_run(), change)).uses
+    assert estimated.calls == use.calls > 1
+    assert 0.7 < estimated.input_tokens / use.input_tokens < 1.4
+
+
 async def test_what_the_reviewer_finds_and_the_verifier_keeps_is_claimed(bench: Make) -> None:
     made = await bench(needle_reviewer("NEEDLE"))
     assert await made.model_pass.chosen(make_run()) == ModelChoice("openai_compatible", "test-model")

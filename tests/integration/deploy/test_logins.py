@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from migrations import logins
 from migrations.logins import Passwords, login_of, verifier
@@ -41,7 +40,7 @@ async def owner(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg
 async def test_each_service_s_login_can_be_that_service_only(
     database: Database, owner: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    given = Passwords(auth=SecretStr(PASSWORD), review=SecretStr(PASSWORD + "2"))
+    given = load(Passwords, {"LINTEL_DB_PASSWORD_AUTH": PASSWORD, "LINTEL_DB_PASSWORD_REVIEW": PASSWORD + "2"})
     assert await logins.ensure(owner, given) == ["lintel_login_auth", "lintel_login_review"]
     assert await logins.ensure(owner, given) == ["lintel_login_auth", "lintel_login_review"]  # again is fine
     as_auth = await asyncpg.connect(database.app_dsn, user="lintel_login_auth", password=PASSWORD)
@@ -64,7 +63,7 @@ async def test_each_service_s_login_can_be_that_service_only(
 async def test_the_server_keeps_a_verifier_and_never_saw_the_password(
     owner: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
-    await logins.ensure(owner, Passwords(shared=SecretStr(PASSWORD)))
+    await logins.ensure(owner, load(Passwords, {"LINTEL_DB_PASSWORD": PASSWORD}))
     stored = await owner.fetchval("SELECT rolpassword FROM pg_authid WHERE rolname = 'lintel'")
     assert stored.startswith("SCRAM-SHA-256$4096:")
     assert PASSWORD not in stored

@@ -75,7 +75,7 @@ def environment(image: Path, run_dir: Path, dsn: str) -> dict[str, str]:
         "LINTEL_RUN_DIR": str(run_dir),
         "DATABASE_URL": dsn,
         "API_CRYPTO_KEY": CRYPTO_KEY,
-        "API_JWT_SECRET": "0a1b2c3d4e5f" * 4,
+        "API_JWT_SECRET": CRYPTO_KEY[::-1],
         "LINTEL_EDGE": "envoy",
     }
 
@@ -96,7 +96,8 @@ async def test_every_role_starts_is_well_by_its_probe_and_ends(image: Path, data
                 stderr=asyncio.subprocess.PIPE,
             )
         try:
-            await asyncio.gather(*(ready(process) for process in started.values()))
+            for process in started.values():
+                await ready(process)
             for role in ROLES:
                 await well(role, variables, image)
         finally:

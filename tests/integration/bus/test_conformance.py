@@ -1,4 +1,4 @@
-"""What every adapter must do whatever it stands on: nothing but what was sent arrives, and what is sent again arrives."""
+"""What every adapter must do: nothing but what was sent arrives, and what is sent again and again arrives."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable

@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "restart": ("cli.commands.system:restart", "Stop it and start it again in the background."),
     "status": ("cli.commands.status:status", "Show processes, addresses and notes."),
     "logs": ("cli.commands.logs:logs", "Show what the processes wrote."),
+    "deliveries": ("cli.commands.deliveries:deliveries", "Show what the code hosts sent, and handle it again."),
+    "dead-letters": ("cli.commands.deliveries:dead_letters", "Show what nobody could handle, and handle it again."),
     "clean": ("cli.commands.system:clean", "Delete the state of the embedded system, after asking."),
     "migrate": ("cli.commands.migrate:migrate", "Bring the database schema up to date, or look at it."),
     "test": ("cli.commands.test:test", "Run the test suite; arguments go to pytest."),

@@ -1,4 +1,4 @@
-"""A review as JSON: the shape of contract section 2, from the messages of the API."""
+"""Messages of the API as JSON: a review in the shape of contract section 2, the others as REST shows them."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
 from lintel.review.v1 import review_pb2 as pb
 from lintel.review.v1.code_review_service_pb2 import GetReviewResponse
+from lintel.webhooks.v1 import delivery_service_pb2 as deliveries_pb
 
 Json = dict[str, Any]
 
@@ -122,3 +123,35 @@ def _model(model: pb.ModelReceipt) -> Json:
 
 def _time(time: Timestamp) -> str:
     return str(time.ToJsonString())
+
+
+def delivery(found: deliveries_pb.Delivery) -> Json:
+    """Answer a delivery as REST does."""
+    return {
+        "id": found.id,
+        "host": found.host,
+        "hostDeliveryId": found.host_delivery_id,
+        "event": found.event,
+        "state": enum_name(deliveries_pb.DeliveryState, "DELIVERY_STATE_", found.state),
+        "reason": found.reason,
+        "attempts": found.attempts,
+        "bodySize": found.body_size,
+        "createTime": _time(found.create_time) if found.HasField("create_time") else None,
+        "updateTime": _time(found.update_time) if found.HasField("update_time") else None,
+        "repository": found.repository,
+    }
+
+
+def dead_letter(found: deliveries_pb.DeadLetter) -> Json:
+    """Answer a dead letter as REST does."""
+    return {
+        "id": found.id,
+        "kind": enum_name(deliveries_pb.DeadLetterKind, "DEAD_LETTER_KIND_", found.kind),
+        "topic": found.topic,
+        "reason": found.reason,
+        "attempts": found.attempts,
+        "size": found.size,
+        "createTime": _time(found.create_time) if found.HasField("create_time") else None,
+        "host": found.host,
+        "repository": found.repository,
+    }

@@ -15,6 +15,7 @@ from services.kit.config import load
 from services.kit.postgres import inbox
 from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.pool import Database
+from services.kit.postgres.upkeep import MEASURE_SECONDS, PRUNE_SECONDS
 from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
@@ -24,6 +25,7 @@ from services.review.checkpoints import StepCheckpoints
 from services.review.clients import CodeHosts
 from services.review.config import ReviewSettings
 from services.review.consumers import Inbox
+from services.review.dead_envelopes import DeadEnvelopes
 from services.review.local.reviews import LocalReviews, Sweep
 from services.review.local.server import CREATE_LOCAL_REVIEW, LocalReviewServer
 from services.review.model.clients import RemoteModels
@@ -33,6 +35,7 @@ from services.review.reviews import Reviews
 from services.review.runs import CHANNEL, UNLIMITED, Runs
 from services.review.server import CodeReviewServer, InboxServer
 from services.review.sources import UploadSource
+from services.review.upkeep import upkeep
 from services.review.worker import Worker
 
 REVIEWS = code_review_service_pb2.DESCRIPTOR.services_by_name["CodeReviewService"]
@@ -70,7 +73,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         internal = RpcServer(
             "review",
             mesh.internal("review"),
-            [Registered(add_InboxServiceServicer_to_server, InboxServer(database), INBOX)],
+            [Registered(add_InboxServiceServicer_to_server, InboxServer(database, DeadEnvelopes(database)), INBOX)],
             policy.INTERNAL,
             with_reflection=mesh.has_reflection,
         )
@@ -93,24 +96,29 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))
         pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
         worker = Worker(runs, pipeline.carry, settings.concurrency)
-        await stack.enter_async_context(mesh.bus.subscription("review", inbox.acceptor(database, "review")))
+        ways_in = inbox.acceptor(database, "review"), inbox.rejecter(database, "review")
+        await stack.enter_async_context(mesh.bus.subscription("review", *ways_in))
         envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)
         claims = Loop("claim", worker.claim_next, idle=_POLL_SECONDS)
         worker.when_free(claims.wake)
         rescues = Loop("rescue", runs.rescue, idle=_RESCUE_SECONDS)
         sweeps = Loop("sweep", Sweep(database, artefacts).run, idle=_SWEEP_SECONDS)
+        care = upkeep(database, settings)
+        prunes = Loop("prune", care.prune, idle=PRUNE_SECONDS)
+        measures = Loop("measure", care.measure, idle=MEASURE_SECONDS)
 
         def on_runs() -> None:
             claims.wake()
             worker.wake()
 
         listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
+        loops = [listen, envelopes, claims, rescues, sweeps, prunes, measures]
         health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
         await stack.enter_async_context(
             serving([health], database, {"broker": mesh.broker, "mongodb": artefacts.problem})
         )
         stack.push_async_callback(worker.drain, _DRAIN_SECONDS)
-        await stack.enter_async_context(running([listen, envelopes, claims, rescues, sweeps], grace=2))
+        await stack.enter_async_context(running(loops, grace=2))
         # Runs go on or back while the other roles of the process drain, not after them: ten seconds are all there is.
         drain = asyncio.create_task(_drain_when(mesh.stopping, worker))
         stack.callback(drain.cancel)

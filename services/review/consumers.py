@@ -3,12 +3,14 @@
 import random
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 from lintel.events.v1 import pull_request_pb2
 
 from services.kit import retries
-from services.kit.bus.wire import open_envelope
+from services.kit.bus.wire import open_envelope, read
 from services.kit.errors import AppError
+from services.kit.postgres.inbox import NOBODY
 from services.kit.postgres.pool import Database, Row
 from services.kit.telemetry import log, metrics, trace
 from services.review import store
@@ -45,7 +47,7 @@ class Inbox:
         try:
             with trace.span("inbox handle", parent=traceparent, topic=row["topic"]):
                 assert isinstance(event, pull_request_pb2.PullRequestChanged), "the only topic there is"
-                await self._runs.observe(row["organization_id"], to_change(event), trace.traceparent())
+                await self._runs.observe(_owner(row), to_change(event), trace.traceparent())
         except AppError:
             raise  # the database is away: the row comes back by itself
         except Exception as error:
@@ -63,6 +65,13 @@ class Inbox:
         async with self._database.queue() as connection:
             await store.settle_envelope(connection, row["id"], row["attempts"], state, reason, delay)
         metrics.INBOX_HANDLED.labels(state.lower()).inc()
+
+
+def _owner(row: Row) -> UUID:
+    """Whose it is: of one that could be read only now, the envelope itself says so."""
+    if row["organization_id"] != NOBODY:
+        return UUID(str(row["organization_id"]))
+    return read(row["envelope"]).organization_id
 
 
 def to_change(event: pull_request_pb2.PullRequestChanged) -> Change:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.kit.rpc.policy import REVIEWERS, Policy, internal, read, write
 
 UPLOAD_DEADLINE = timedelta(minutes=5)
+_INBOX = "/lintel.review.v1.InboxService/"
 _LOCAL = "/lintel.review.v1.LocalReviewService/"
 _SERVICE = "/lintel.review.v1.CodeReviewService/"
 
@@ -18,4 +19,8 @@ PUBLIC: Policy = {
     _LOCAL + "CreateLocalReview": write(REVIEWERS, deadline=timedelta(seconds=30)),
     _LOCAL + "UploadSource": write(REVIEWERS, deadline=UPLOAD_DEADLINE),
 }
-INTERNAL: Policy = {"/lintel.review.v1.InboxService/FindMissing": internal("webhooks_worker", is_idempotent=True)}
+INTERNAL: Policy = {
+    _INBOX + "FindMissing": internal("webhooks_worker", is_idempotent=True),
+    _INBOX + "ListDeadEnvelopes": internal("webhooks", is_idempotent=True),
+    _INBOX + "ReplayDeadEnvelope": internal("webhooks", is_idempotent=True),
+}

@@ -9,9 +9,11 @@ from lintel.review.v1.code_review_service_pb2_grpc import CodeReviewServiceServi
 from lintel.review.v1.inbox_service_pb2_grpc import InboxServiceServicer
 
 from services.kit.postgres import inbox
-from services.kit.postgres.pool import Database
+from services.kit.postgres.pool import Database, Row
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
+from services.kit.timestamps import timestamp
+from services.review.dead_envelopes import DeadEnvelopes
 from services.review.messages import finding, receipt, review
 from services.review.reviews import Reviews
 from services.review.runs import Runs
@@ -66,6 +68,7 @@ class CodeReviewServer(CodeReviewServiceServicer):
     async def CancelReview(self, request: pb.CancelReviewRequest, context: RpcContext) -> pb.CancelReviewResponse:  # noqa: N802
         """End a review that has not come to its end."""
         who, review_id = Viewer.of(principal()), UUID(request.id)
+        await self._reviews.get(who, review_id)  # what the caller may not see is not theirs to cancel
         await self._runs.cancel(who.organization_id, review_id)
         return pb.CancelReviewResponse(review=review(await self._reviews.get(who, review_id)))
 
@@ -73,8 +76,9 @@ class CodeReviewServer(CodeReviewServiceServicer):
 class InboxServer(InboxServiceServicer):
     """lintel.review.v1.InboxService."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, dead: DeadEnvelopes) -> None:
         self._database = database
+        self._dead = dead
 
     async def FindMissing(  # noqa: N802
         self, request: inbox_service_pb2.FindMissingRequest, context: RpcContext
@@ -82,3 +86,32 @@ class InboxServer(InboxServiceServicer):
         """Answer which envelopes are not here."""
         missing = await inbox.find_missing(self._database, "review", [UUID(i) for i in request.envelope_ids])
         return inbox_service_pb2.FindMissingResponse(missing_ids=[str(i) for i in missing])
+
+    async def ListDeadEnvelopes(  # noqa: N802
+        self, request: inbox_service_pb2.ListDeadEnvelopesRequest, context: RpcContext
+    ) -> inbox_service_pb2.ListDeadEnvelopesResponse:
+        """List what could not be taken in."""
+        rows = await self._dead.list(
+            UUID(request.organization_id),
+            with_unowned=request.with_unowned,
+            before=UUID(request.before_id) if request.before_id else None,
+            limit=request.limit,
+        )
+        return inbox_service_pb2.ListDeadEnvelopesResponse(envelopes=[dead_envelope(row) for row in rows])
+
+    async def ReplayDeadEnvelope(  # noqa: N802
+        self, request: inbox_service_pb2.ReplayDeadEnvelopeRequest, context: RpcContext
+    ) -> inbox_service_pb2.DeadEnvelope:
+        """Have an envelope handled again."""
+        organization_id, envelope_id = UUID(request.organization_id), UUID(request.id)
+        return dead_envelope(await self._dead.replay(organization_id, envelope_id, with_unowned=request.with_unowned))
+
+
+def dead_envelope(row: Row) -> inbox_service_pb2.DeadEnvelope:
+    """Build the message from its row."""
+    return inbox_service_pb2.DeadEnvelope(
+        id=str(row["id"]),
+        create_time=timestamp(row["create_time"]),
+        unowned=row["organization_id"] == inbox.NOBODY,
+        **{name: row[name] for name in ("topic", "reason", "attempts", "size")},
+    )

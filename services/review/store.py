@@ -1,7 +1,7 @@
 """SQL of reviews as they are read, of what a run found, and of the inbox."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,26 @@ from services.review.domain import LOCAL, Finding, Report, Run
 ALL = 10_000  # findings of a review; the analysis gives fewer
 _REVIEW = (
     "SELECT r.id, r.state, r.state_reason, r.head_sha, r.base_sha, r.create_time, r.finish_time, r.summary, r.url, "
-    "r.receipt, r.creator, p.host, p.repository, p.number "
+    "r.receipt, r.creator, p.host, p.connection_id, p.host_repository_id, p.repository, p.number "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
 )
 _STEP = "run_id = $1 AND step = $2 AND input_sha256 = $3"
 _CLAIM_ENVELOPE = claim_next("review.inbox", "RECEIVED")
+
+_DEAD = "id, topic, reason, attempts, octet_length(envelope) AS size, create_time, state, organization_id"
+_MEASURE = (
+    "SELECT (SELECT count(*) FROM (SELECT FROM review.inbox WHERE state = 'RECEIVED' LIMIT $1) i) AS inbox_received, "
+    "(SELECT count(*) FROM (SELECT FROM review.inbox WHERE state = 'DEAD' AND organization_id <> "
+    "'00000000-0000-0000-0000-000000000000' LIMIT $1) i) AS events_dead, "
+    "(SELECT count(*) FROM (SELECT FROM review.inbox WHERE state = 'DEAD' AND organization_id = "
+    "'00000000-0000-0000-0000-000000000000' LIMIT $1) i) AS messages_dead, "
+    "(SELECT count(*) FROM (SELECT FROM review.runs WHERE state = 'QUEUED' LIMIT $1) r) AS runs_queued, "
+    "(SELECT count(*) FROM (SELECT FROM review.runs WHERE state = 'RUNNING' LIMIT $1) r) AS runs_running, "
+    "(SELECT extract(epoch FROM greatest(clock_timestamp() - min(available_at), interval '0'))::float8 "
+    "FROM review.inbox WHERE state = 'RECEIVED') AS inbox_oldest, "
+    "(SELECT extract(epoch FROM greatest(clock_timestamp() - min(available_at), interval '0'))::float8 "
+    "FROM review.runs WHERE state = 'QUEUED') AS runs_oldest"
+)
 
 
 async def get_review(connection: Connection, review_id: UUID) -> Row | None:
@@ -28,17 +43,29 @@ async def get_review(connection: Connection, review_id: UUID) -> Row | None:
 
 
 async def list_reviews(
-    connection: Connection, before: UUID | None, repository: str, number: int, own: str, limit: int
+    connection: Connection,
+    before: UUID | None,
+    repository: str,
+    number: int,
+    own: str,
+    repositories: Iterable[str] | None,
+    limit: int,
 ) -> list[Row]:
-    """Answer reviews, newest first, those older than `before`; of local ones those of `own`, all if it is empty."""
+    """Answer reviews, newest first, those older than `before`; of local ones those of `own`, all if it is empty.
+
+    Of the others those of `repositories` (ids as in services.kit.repositories), all if it is None.
+    """
     rows: list[Row] = await connection.fetch(
         _REVIEW + "WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2 = '' OR p.repository = $2) "
-        "AND ($3 = 0 OR p.number = $3) AND ($4 = '' OR p.host <> $5 OR r.creator = $4) ORDER BY r.id DESC LIMIT $6",
+        "AND ($3 = 0 OR p.number = $3) AND ($4 = '' OR p.host <> $5 OR r.creator = $4) "
+        "AND ($6::text[] IS NULL OR p.host = $5 OR concat_ws(':', p.host, nullif(p.connection_id, ''), "
+        "p.host_repository_id) = ANY ($6)) ORDER BY r.id DESC LIMIT $7",
         before,
         repository,
         number,
         own,
         LOCAL,
+        None if repositories is None else list(repositories),
         limit,
     )
     return rows
@@ -164,6 +191,71 @@ async def settle_envelope(
         reason,
         delay,
     )
+
+
+async def list_dead(connection: Connection, owners: Sequence[UUID], before: UUID | None, limit: int) -> list[Row]:
+    """Answer dead envelopes of these organisations without their content, newest first."""
+    rows: list[Row] = await connection.fetch(
+        f"SELECT {_DEAD} FROM review.inbox WHERE organization_id = ANY($1) AND state = 'DEAD' "  # noqa: S608
+        "AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        list(owners),
+        before,
+        limit,
+    )
+    return rows
+
+
+async def lock_envelope(connection: Connection, owners: Sequence[UUID], envelope_id: UUID) -> Row | None:
+    """Lock an envelope of these organisations and answer it without its content."""
+    return await connection.fetchrow(
+        f"SELECT {_DEAD} FROM review.inbox WHERE organization_id = ANY($1) AND id = $2 FOR UPDATE",  # noqa: S608
+        list(owners),
+        envelope_id,
+    )
+
+
+async def revive_envelope(connection: Connection, envelope_id: UUID) -> None:
+    """Have a dead envelope handled again."""
+    await connection.execute(
+        "UPDATE review.inbox SET state = 'RECEIVED', reason = '', attempts = 0, is_claimed = false, "
+        "available_at = clock_timestamp(), handle_time = NULL WHERE id = $1",
+        envelope_id,
+    )
+    await connection.execute("NOTIFY review_inbox")
+
+
+async def prune_envelopes(connection: Connection, limit: int, *, handled: timedelta, dead: timedelta) -> int:
+    """Forget up to `limit` envelopes that were settled so long ago; answers how many."""
+    done: str = await connection.execute(
+        "DELETE FROM review.inbox WHERE id IN (SELECT id FROM review.inbox WHERE state <> 'RECEIVED' "
+        "AND handle_time < clock_timestamp() - $1::interval "
+        "AND (state = 'HANDLED' OR handle_time < clock_timestamp() - $2::interval) "
+        "ORDER BY handle_time LIMIT $3 FOR UPDATE SKIP LOCKED)",
+        handled,
+        dead,
+        limit,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def prune_checkpoints(connection: Connection, limit: int, *, age: timedelta) -> int:
+    """Forget up to `limit` checkpoints of runs that ended so long ago; answers how many."""
+    done: str = await connection.execute(
+        "DELETE FROM review.checkpoints c USING (SELECT run_id, step, input_sha256 FROM review.checkpoints k "
+        "JOIN review.runs r ON r.id = k.run_id WHERE k.create_time < clock_timestamp() - $1::interval "
+        "AND r.finish_time < clock_timestamp() - $1::interval ORDER BY k.create_time LIMIT $2) AS old "
+        "WHERE (c.run_id, c.step, c.input_sha256) = (old.run_id, old.step, old.input_sha256)",
+        age,
+        limit,
+    )
+    return int(done.rpartition(" ")[2])
+
+
+async def measure(connection: Connection, most: int) -> Row:
+    """Answer how many rows of each queue wait, counted up to `most`, and for how many seconds the oldest is due."""
+    row = await connection.fetchrow(_MEASURE, most)
+    assert row is not None, "a query without FROM has one row"
+    return row
 
 
 def _storable(value: Any) -> Any:

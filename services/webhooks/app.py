@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 from lintel.webhooks.v1 import code_host_service_pb2, delivery_service_pb2, ingest_service_pb2
 from lintel.webhooks.v1.code_host_service_pb2_grpc import add_CodeHostServiceServicer_to_server
@@ -13,6 +14,7 @@ from services.kit.config import load
 from services.kit.postgres.idempotency import IdempotencyKeys
 from services.kit.postgres.outbox import Relay
 from services.kit.postgres.pool import Database
+from services.kit.postgres.upkeep import MEASURE_SECONDS, PRUNE_SECONDS
 from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
@@ -21,18 +23,23 @@ from services.webhooks import policy, store
 from services.webhooks.clients import Directory, ReviewInbox, seal_change
 from services.webhooks.code_hosts import CodeHosts
 from services.webhooks.config import WebhooksSettings
+from services.webhooks.dead_letters import DeadLetters
 from services.webhooks.deliveries import Deliveries, DeliveryWorker
+from services.webhooks.health import WebhookHealth
 from services.webhooks.hosts.marker import Marker
 from services.webhooks.intake import Intake
 from services.webhooks.ledger_store import LedgerStore
 from services.webhooks.publications import Publications
 from services.webhooks.server import CodeHostServer, DeliveryServer, IngestServer
+from services.webhooks.sweep import Sweep
+from services.webhooks.upkeep import upkeep
 
 DELIVERIES = delivery_service_pb2.DESCRIPTOR.services_by_name["DeliveryService"]
 INGEST = ingest_service_pb2.DESCRIPTOR.services_by_name["IngestService"]
 CODE_HOSTS = code_host_service_pb2.DESCRIPTOR.services_by_name["CodeHostService"]
 _CONNECTIONS = 10  # of each role; Postgres allows a hundred to all of them
 _POLL_SECONDS = 1.0  # the safety net under NOTIFY
+_SWEEP_SECONDS = 5.0  # between looks for a repository that is due
 
 
 @asynccontextmanager
@@ -46,10 +53,13 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         hosts = CodeHosts(settings.token, settings.api_url, Marker(settings.subkeys("webhooks.marker")))
         stack.push_async_callback(hosts.close)
         code_hosts = CodeHostServer(hosts, Publications(LedgerStore(database, settings.publication_lease)))
+        inbox = ReviewInbox(await stack.enter_async_context(open_channel(mesh.internal("review"), "webhooks")))
+        dead = DeadLetters(database, inbox, directory.default_organization)
+        deliveries = DeliveryServer(Deliveries(database), dead, WebhookHealth(database))
         public = RpcServer(
             "webhooks",
             mesh.public("webhooks"),
-            [Registered(add_DeliveryServiceServicer_to_server, DeliveryServer(Deliveries(database)), DELIVERIES)],
+            [Registered(add_DeliveryServiceServicer_to_server, deliveries, DELIVERIES)],
             policy.PUBLIC,
             authenticator=authenticator(mesh, "webhooks", stack),
             with_reflection=mesh.has_reflection,
@@ -80,10 +90,23 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         handle = Loop("deliveries", DeliveryWorker(database, seal_change).handle_next, idle=_POLL_SECONDS)
         send = Loop("relay", relay.send, idle=_POLL_SECONDS)
         close = Loop("close outbox", relay.close_received, idle=settings.outbox_ask_seconds)
+        care = upkeep(database, settings)
+        hosts = CodeHosts(settings.token, settings.api_url, Marker(settings.subkeys("webhooks.marker")))
+        stack.push_async_callback(hosts.close)
+        loops = [
+            handle,
+            send,
+            close,
+            Loop("prune", care.prune, idle=PRUNE_SECONDS),
+            Loop("measure", care.measure, idle=MEASURE_SECONDS),
+        ]
+        if settings.sweep_minutes:
+            sweep = Sweep(database, hosts, seal_change, timedelta(minutes=settings.sweep_minutes))
+            loops.append(Loop("sweep", sweep.run, idle=_SWEEP_SECONDS))
         listen = database.listen({store.CHANNEL: handle.wake, "webhooks_outbox": send.wake})
         health = RpcServer("webhooks_worker", mesh.internal("webhooks_worker"), [], {}, with_reflection=False)
         await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
-        await stack.enter_async_context(running([listen, handle, send, close], grace=5))
+        await stack.enter_async_context(running([listen, *loops], grace=5))
         yield
 
 

@@ -1,6 +1,6 @@
 """Code hosts by connection: built once with their credential, and their failures in the words of the mesh."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -10,11 +10,13 @@ from services.webhooks.hosts.base import (
     ForbiddenError,
     HostError,
     InvalidError,
+    ListedPullRequest,
     MovedError,
     NotFoundError,
     PullRequest,
     PullRequestRef,
     RateLimitedError,
+    RepositoryRef,
     ReviewHost,
     SourcePiece,
     StaticToken,
@@ -36,8 +38,8 @@ class CodeHosts:
         self._marker = marker
         self._open: dict[str, ReviewHost] = {}
 
-    def get(self, ref: PullRequestRef) -> ReviewHost:
-        """Answer the host of a pull request. Raises AppError(HOST_NOT_CONFIGURED) without a credential for it."""
+    def get(self, ref: PullRequestRef | RepositoryRef) -> ReviewHost:
+        """Answer the host of it. Raises AppError(HOST_NOT_CONFIGURED) without a credential for that."""
         adapter, token = ADAPTERS.get(ref.host), self._token(ref.host)
         if adapter is None or ref.connection_id or not token:
             raise AppError(
@@ -55,6 +57,13 @@ class CodeHosts:
         host = self.get(ref)
         with host_errors(ref.host):
             return await host.get_pull_request(ref)
+
+    async def list_open(self, repository: RepositoryRef) -> AsyncGenerator[ListedPullRequest, None]:
+        """Yield the open pull requests, those that changed last first."""
+        host = self.get(repository)
+        with host_errors(repository.host):
+            async for listed in host.list_open(repository):
+                yield listed
 
     async def read_source(self, ref: PullRequestRef) -> AsyncIterator[SourcePiece]:
         """Yield the change, piece by piece."""

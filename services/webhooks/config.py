@@ -25,6 +25,11 @@ class WebhooksSettings(DatabaseSettings, CryptoSettings):
         """The lease under which a review is put on the host."""
         return timedelta(seconds=self.publication_lease_seconds)
 
+    # How often each repository is asked for open pull requests that no webhook told of; 0: never.
+    sweep_minutes: float = Field(10, alias="LINTEL_SWEEP_MINUTES", ge=0, le=10_080)
+    keep_deliveries: int = Field(30, alias="LINTEL_KEEP_DELIVERIES_DAYS", ge=1, le=3650)  # handled ones
+    keep_dead_letters: int = Field(90, alias="LINTEL_KEEP_DEAD_LETTERS_DAYS", ge=1, le=3650)
+
     def webhook_secrets(self, host: str) -> list[str]:
         """Answer the secrets that may sign a host's deliveries: the present one, and the one before it."""
         given = {"github": (self.github_webhook_secret, self.github_webhook_secret_previous)}.get(host, ())

@@ -9,8 +9,9 @@ from services.kit import paging, retries
 from services.kit.bus.port import Envelope
 from services.kit.errors import AppError, Reason
 from services.kit.postgres import outbox
-from services.kit.postgres.pool import Database, Row
+from services.kit.postgres.pool import Connection, Database, Row
 from services.kit.telemetry import log, metrics, trace
+from services.webhooks import repository_store as repositories
 from services.webhooks import store
 from services.webhooks.domain import DeliveryState
 from services.webhooks.hosts import ADAPTERS
@@ -55,19 +56,32 @@ class DeliveryWorker:
             case Ignored(reason):
                 await self._settle(row, DeliveryState.IGNORED, reason)
             case PullRequestChanged(draft=True, action=action) if action is not Action.CLOSED:
-                await self._settle(row, DeliveryState.IGNORED, "a draft is reviewed when it is marked ready")
+                await self._settle(row, DeliveryState.IGNORED, "a draft is reviewed when it is marked ready", parsed)
             case PullRequestChanged():
                 await self._settle(row, DeliveryState.PROCESSED, parsed.action.value, parsed)
 
     async def _settle(
         self, row: Row, state: DeliveryState, reason: str, event: PullRequestChanged | None = None
     ) -> None:
+        name = event.ref.repository if event is not None else ""
         async with self._database.tenant(row["organization_id"]) as connection:
-            settled = await store.settle_delivery(connection, row["id"], row["attempts"], state, reason)
+            settled = await store.settle_delivery(connection, row["id"], row["attempts"], state, reason, name)
             if settled and event is not None:
-                await outbox.append(connection, "webhooks", self._seal(row["organization_id"], event))
+                await repositories.note_delivery(connection, row["organization_id"], event.ref, row["create_time"])
+                if state is DeliveryState.PROCESSED:
+                    await announce(connection, row["organization_id"], event)
+                    await outbox.append(connection, "webhooks", self._seal(row["organization_id"], event))
         metrics.DELIVERIES.labels(row["host"], state.value.lower()).inc()
         _logger.info("delivery handled", delivery_id=str(row["id"]), state=state.value, reason=reason)
+
+
+async def announce(connection: Connection, organization_id: UUID, event: PullRequestChanged) -> None:
+    """Note what an event tells of a pull request, so that the sweep does not tell it again."""
+    if event.action is Action.CLOSED:
+        place = repositories.place(organization_id, event.ref)
+        await repositories.forget_heads(connection, place, [event.ref.number])
+    else:
+        await repositories.announce(connection, organization_id, event.ref, event.head_sha, event.base_ref)
 
 
 def _parse(row: Row) -> Parsed:
@@ -91,14 +105,21 @@ class Deliveries:
         return row
 
     async def page(
-        self, organization_id: UUID, page_size: int, page_token: str, state: DeliveryState | None
+        self,
+        organization_id: UUID,
+        page_size: int,
+        page_token: str,
+        state: DeliveryState | None,
+        host: str = "",
+        repository: str = "",
     ) -> tuple[list[Row], str]:
         """Answer a page of deliveries, newest first, and where the next one begins."""
         size = paging.size(page_size)
-        query = f"deliveries\0{organization_id}\0{state or ''}"
+        query = f"deliveries\0{organization_id}\0{state or ''}\0{host}\0{repository}"
         before = UUID(paging.decode(page_token, query)["before"]) if page_token else None
         async with self._database.tenant(organization_id) as connection:
-            rows = await store.list_deliveries(connection, before, state.value if state else "", size + 1)
+            given = state.value if state else ""
+            rows = await store.list_deliveries(connection, before, given, host, repository, size + 1)
         more = paging.encode({"before": str(rows[size - 1]["id"])}, query) if len(rows) > size else ""
         return rows[:size], more
 

@@ -1,6 +1,9 @@
 """The words of intake: deliveries and what becomes of them."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 
 class DeliveryState(StrEnum):
@@ -18,3 +21,26 @@ class IngestOutcome(StrEnum):
     STORED = "STORED"
     DUPLICATE = "DUPLICATE"
     NOT_OURS = "NOT_OURS"
+
+
+class DeadLetterKind(StrEnum):
+    """What a dead letter is."""
+
+    DELIVERY = "DELIVERY"
+    EVENT = "EVENT"  # on its way to review
+    MESSAGE = "MESSAGE"  # of the broker, and no event at all
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something that nobody could handle; empty is what is not known of it."""
+
+    id: UUID
+    kind: DeadLetterKind
+    topic: str
+    reason: str
+    attempts: int
+    size: int
+    create_time: datetime
+    host: str = ""
+    repository: str = ""

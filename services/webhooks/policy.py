@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 
-from services.kit.rpc.policy import OPERATORS, Policy, internal, read, write
+from services.kit.rpc.policy import OPERATORS, OWNER, Policy, internal, read, write
 
 _DELIVERIES = "/lintel.webhooks.v1.DeliveryService/"
 _HOSTS = "/lintel.webhooks.v1.CodeHostService/"
 
 PUBLIC: Policy = {
+    _DELIVERIES + "GetWebhookHealth": read(OPERATORS),
     _DELIVERIES + "ListDeliveries": read(OPERATORS),
     _DELIVERIES + "GetDelivery": read(OPERATORS),
     _DELIVERIES + "RedeliverDelivery": write(OPERATORS, is_idempotent=True),
+    _DELIVERIES + "ListDeadLetters": read(OPERATORS),
+    _DELIVERIES + "ReplayDeadLetter": write(OWNER, is_idempotent=True),
 }
 INTERNAL: Policy = {
     "/lintel.webhooks.v1.IngestService/Ingest": internal("gateway", is_idempotent=True, deadline=timedelta(seconds=5)),

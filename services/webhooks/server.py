@@ -15,8 +15,10 @@ from services.kit.rpc.context import principal
 from services.kit.timestamps import timestamp
 from services.webhooks.clients import ref_from_proto, ref_to_proto
 from services.webhooks.code_hosts import CodeHosts
+from services.webhooks.dead_letters import DeadLetters
 from services.webhooks.deliveries import Deliveries
-from services.webhooks.domain import DeliveryState
+from services.webhooks.domain import DeadLetter, DeliveryState
+from services.webhooks.health import WebhookHealth
 from services.webhooks.hosts.base import ChangedFile, Omission, PullRequest, SourcePiece
 from services.webhooks.intake import Intake
 from services.webhooks.publication_texts import Finding
@@ -45,15 +47,29 @@ class IngestServer(IngestServiceServicer):
 class DeliveryServer(DeliveryServiceServicer):
     """lintel.webhooks.v1.DeliveryService."""
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    def __init__(self, deliveries: Deliveries, dead: DeadLetters, health: WebhookHealth) -> None:
         self._deliveries = deliveries
+        self._dead = dead
+        self._health = health
+
+    async def GetWebhookHealth(  # noqa: N802
+        self, request: pb.GetWebhookHealthRequest, context: RpcContext
+    ) -> pb.GetWebhookHealthResponse:
+        """Answer how each repository is doing."""
+        rows, token = await self._health.page(principal().organization_id, request.page_size, request.page_token)
+        return pb.GetWebhookHealthResponse(repositories=[repository_health(row) for row in rows], next_page_token=token)
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: RpcContext) -> pb.ListDeliveriesResponse:  # noqa: N802
         """List deliveries, newest first."""
         name = pb.DeliveryState.Name(request.state).removeprefix("DELIVERY_STATE_")
         state = DeliveryState(name) if request.state else None
         rows, token = await self._deliveries.page(
-            principal().organization_id, request.page_size, request.page_token, state
+            principal().organization_id,
+            request.page_size,
+            request.page_token,
+            state,
+            request.host,
+            request.repository,
         )
         return pb.ListDeliveriesResponse(deliveries=[delivery(row) for row in rows], next_page_token=token)
 
@@ -64,6 +80,19 @@ class DeliveryServer(DeliveryServiceServicer):
     async def RedeliverDelivery(self, request: pb.RedeliverDeliveryRequest, context: RpcContext) -> pb.Delivery:  # noqa: N802
         """Handle a delivery again."""
         return delivery(await self._deliveries.redeliver(principal().organization_id, UUID(request.id)))
+
+    async def ListDeadLetters(  # noqa: N802
+        self, request: pb.ListDeadLettersRequest, context: RpcContext
+    ) -> pb.ListDeadLettersResponse:
+        """List what nobody could handle."""
+        letters, token = await self._dead.page(principal().organization_id, request.page_size, request.page_token)
+        return pb.ListDeadLettersResponse(
+            dead_letters=[dead_letter(letter) for letter in letters], next_page_token=token
+        )
+
+    async def ReplayDeadLetter(self, request: pb.ReplayDeadLetterRequest, context: RpcContext) -> pb.DeadLetter:  # noqa: N802
+        """Handle a dead letter again."""
+        return dead_letter(await self._dead.replay(principal().organization_id, UUID(request.id)))
 
 
 class CodeHostServer(CodeHostServiceServicer):
@@ -115,13 +144,48 @@ class CodeHostServer(CodeHostServiceServicer):
 
 def delivery(row: Row) -> pb.Delivery:
     """Build the API's delivery from its row."""
-    same = ("host", "host_delivery_id", "event", "reason", "attempts", "body_size")
+    same = ("host", "host_delivery_id", "event", "reason", "attempts", "body_size", "repository")
     return pb.Delivery(
         id=str(row["id"]),
         state=pb.DeliveryState.Value(f"DELIVERY_STATE_{row['state']}"),
         create_time=timestamp(row["create_time"]),
         update_time=timestamp(row["update_time"]),
         **{name: row[name] for name in same},
+    )
+
+
+def dead_letter(letter: DeadLetter) -> pb.DeadLetter:
+    """Build the API's dead letter."""
+    same = ("topic", "reason", "attempts", "size", "host", "repository")
+    return pb.DeadLetter(
+        id=str(letter.id),
+        kind=pb.DeadLetterKind.Value(f"DEAD_LETTER_KIND_{letter.kind}"),
+        create_time=timestamp(letter.create_time),
+        **{name: getattr(letter, name) for name in same},
+    )
+
+
+def repository_health(row: Row) -> pb.RepositoryHealth:
+    """Build the API's view of a repository from its row."""
+    failures = [
+        pb.WebhookFailure(
+            kind=kind, reason=row[f"{name}_reason"], time=timestamp(row[f"{name}_time"]), count=row[counted]
+        )
+        for kind, name, counted in (
+            (pb.WEBHOOK_FAILURE_KIND_DELIVERY, "failed", "failed"),
+            (pb.WEBHOOK_FAILURE_KIND_SWEEP, "failure", "failures"),
+            (pb.WEBHOOK_FAILURE_KIND_PUBLICATION, "refused", "refused"),
+        )
+        if row[counted]
+    ]
+    return pb.RepositoryHealth(
+        host=row["host"],
+        repository=row["repository"],
+        connection_id=row["connection_id"],
+        connect_time=timestamp(row["connect_time"]),
+        last_delivery_time=timestamp(row["last_delivery_time"]),
+        sweep_time=timestamp(row["sweep_time"]),
+        failures=failures,
     )
 
 

@@ -12,15 +12,16 @@ from tests.support.postgres import Database
 SERVICES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 # Tables that a service reads without knowing whose they are: what is claimed and swept, and what finds out whose.
 QUEUES = {
-    "auth": {"api_keys"},
+    "auth": {"api_keys", "users", "sessions", "refresh_tokens", "password_resets"},
     "orgs": {"organizations", "events"},
     "llm_gateway": {"calls", "credentials"},
-    "webhooks": {"deliveries", "outbox"},
+    "webhooks": {"deliveries", "outbox", "repositories"},
     "review": {"inbox", "pull_requests", "runs", "artefacts"},
 }
 # Columns that answer whose something is, before its organisation is known, and tell no more.
 LOOK_UPS = {
     "orgs": {"members": {"organization_id", "user_id"}, "invitations": {"organization_id", "token_sha256"}},
+    "review": {"checkpoints": {"run_id", "step", "input_sha256", "create_time"}},
 }
 TABLES = """
 SELECT n.nspname AS schema, c.relname AS name, c.relrowsecurity AS enabled, c.relforcerowsecurity AS forced,

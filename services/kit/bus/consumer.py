@@ -1,12 +1,14 @@
 """Takes messages off a queue into an inbox, and does nothing else with them."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from aio_pika.abc import AbstractIncomingMessage
 
-from services.kit.bus.port import Accept, Envelope
+from services.kit.bus.port import Accept, Envelope, Reject
 from services.kit.bus.session import PREPARE_SECONDS, Link
 from services.kit.bus.topology import Topology
 from services.kit.bus.wire import read
@@ -29,10 +31,11 @@ class Consumer:
     message that goes to and fro reaches the delivery limit of the queue.
     """
 
-    def __init__(self, topology: Topology, consumer: str, accept: Accept) -> None:
+    def __init__(self, topology: Topology, consumer: str, accept: Accept, reject: Reject | None = None) -> None:
         self._topology = topology
         self._consumer = consumer
         self._accept = accept
+        self._reject = reject
         self._mute = 0  # how often in a row the queue did not answer while the broker did
 
     async def serve(self, link: Link) -> None:
@@ -86,7 +89,7 @@ class Consumer:
         if not readable:
             return
         try:
-            await self._store([envelope for _, envelope in readable])
+            await self._insist(partial(self._accept, [envelope for _, envelope in readable]), len(readable))
         except Exception:
             for message, envelope in readable:  # one of them is at fault; the others shall not suffer for it
                 await self._take_alone(message, envelope)
@@ -96,25 +99,23 @@ class Consumer:
 
     async def _take_alone(self, message: AbstractIncomingMessage, envelope: Envelope) -> None:
         try:
-            await self._store([envelope])
+            await self._insist(partial(self._accept, [envelope]), 1)
         except Exception as error:
             _logger.exception("envelope can't be stored", envelope_id=str(envelope.id))
             await self._bury(message, f"it can't be stored ({type(error).__name__})")
         else:
             await message.ack()
 
-    async def _store(self, envelopes: Sequence[Envelope]) -> None:
+    async def _insist(self, store: Callable[[], Awaitable[None]], count: int) -> None:
         """Have the inbox take them, however long its database is away."""
         failures = 0
         while True:
             try:
-                return await self._accept(envelopes)
+                return await store()
             except AppError as error:
                 pause = _BACK_OFF[min(failures, len(_BACK_OFF) - 1)]
                 failures += 1
-                _logger.warning(
-                    "inbox does not take", consumer=self._consumer, held=len(envelopes), message=error.message
-                )
+                _logger.warning("inbox does not take", consumer=self._consumer, held=count, message=error.message)
                 await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
 
     async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
@@ -126,6 +127,10 @@ class Consumer:
             reason=reason,
         )
         metrics.BUS_UNREADABLE.labels(self._consumer).inc()
+        if self._reject is not None:  # a row first: operators look at rows, and a broker's disk may be lost
+            place = self._topology.queue(self._consumer)
+            with contextlib.suppress(Exception):  # what no row can hold is in the dead-letter queue all the same
+                await self._insist(partial(self._reject, place, message.body, reason), 1)
         await message.reject(requeue=False)
 
     async def _measure(self, link: Link) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
-from services.kit.bus.port import Accept, Envelope
+from services.kit.bus.port import Accept, Envelope, Reject
 from services.kit.bus.topology import CONSUMERS
 from services.kit.errors import AppError, Reason
 
@@ -18,7 +18,7 @@ class InProcessBus:
         self._inboxes: dict[str, list[Accept]] = defaultdict(list)  # by consumer
 
     @asynccontextmanager
-    async def subscription(self, consumer: str, accept: Accept) -> AsyncIterator[None]:
+    async def subscription(self, consumer: str, accept: Accept, reject: Reject | None = None) -> AsyncIterator[None]:
         """Hand the consumer's topics to its inbox while entered."""
         assert consumer in CONSUMERS, consumer
         calls = _Calls(accept)

@@ -19,6 +19,8 @@ class Envelope:
 
 Accept = Callable[[Sequence[Envelope]], Awaitable[None]]  # stores envelopes in an inbox; returns once they are safe
 
+Reject = Callable[[str, bytes, str], Awaitable[None]]  # keeps what can't be read: where it was, its bytes, why
+
 
 class Bus(Protocol):
     """What an adapter offers. It is used in one event loop."""
@@ -29,7 +31,9 @@ class Bus(Protocol):
         Raises AppError(UNAVAILABLE) where nothing was confirmed, with the reason.
         """
 
-    def subscription(self, consumer: str, accept: Accept) -> AbstractAsyncContextManager[None]:
+    def subscription(
+        self, consumer: str, accept: Accept, reject: Reject | None = None
+    ) -> AbstractAsyncContextManager[None]:
         """Hand the consumer's topics (`topology.CONSUMERS`) to its inbox while entered; on exit no call is under way.
 
         Any number of processes may take part for one consumer; each envelope goes to one of them.

@@ -16,7 +16,7 @@ from aio_pika.exceptions import DeliveryError, PublishError
 from yarl import URL
 
 from services.kit.bus.consumer import Consumer
-from services.kit.bus.port import Accept, Envelope
+from services.kit.bus.port import Accept, Envelope, Reject
 from services.kit.bus.session import PREPARE_SECONDS, Link, Session
 from services.kit.bus.topology import Topology
 from services.kit.errors import AppError, Reason
@@ -58,9 +58,9 @@ class RabbitMqBus:
         return confirmed
 
     @asynccontextmanager
-    async def subscription(self, consumer: str, accept: Accept) -> AsyncIterator[None]:
+    async def subscription(self, consumer: str, accept: Accept, reject: Reject | None = None) -> AsyncIterator[None]:
         """Consume the queue of `consumer` while entered; messages that were on their way go back to it."""
-        session = Session(self._uri, f"consume {consumer}", Consumer(self._topology, consumer, accept).serve)
+        session = Session(self._uri, f"consume {consumer}", Consumer(self._topology, consumer, accept, reject).serve)
         self._sessions.append(session)
         try:
             async with _running(session.run()):

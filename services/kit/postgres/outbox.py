@@ -7,20 +7,22 @@ from uuid import UUID
 from services.kit.bus.port import Bus, Envelope
 from services.kit.errors import AppError
 from services.kit.postgres.pool import Connection, Database
+from services.kit.retries import OUTBOX_AWAY, OUTBOX_UNSENT
 from services.kit.telemetry import log, metrics
 
 BATCH = 100
 ASK_BATCH = 1000
-_MAX_DELAY = timedelta(seconds=60)
+ASK_AFTER = timedelta(seconds=5)  # what was sent less long ago may be on its way
 _logger = log.get("outbox")
 
 FindMissing = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]  # which envelopes the receiver does not have
 
 
 async def append(connection: Connection, schema: str, envelope: Envelope) -> None:
-    """Add an envelope in the caller's transaction, and wake the relays when it commits."""
+    """Add an envelope in the caller's transaction, unless it is there, and wake the relays when that commits."""
     await connection.execute(
-        f"INSERT INTO {schema}.outbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4)",
+        f"INSERT INTO {schema}.outbox (id, organization_id, topic, envelope) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT (id) DO NOTHING",
         envelope.id,
         envelope.organization_id,
         envelope.topic,
@@ -48,14 +50,15 @@ class Relay:
                 BATCH,
             )
             if not rows:
-                await self._measure(connection)
                 return False
             envelopes = [Envelope(r["id"], r["organization_id"], r["topic"], r["envelope"]) for r in rows]
             confirmed: list[UUID] = []
+            retry = OUTBOX_UNSENT
             try:
                 answered = set(await self._bus.publish(envelopes))
                 confirmed = [e.id for e in envelopes if e.id in answered]  # a bus may answer what it was not asked
             except AppError as error:
+                retry = OUTBOX_AWAY
                 _logger.warning("bus refused", topic=envelopes[0].topic, message=error.message)
             await connection.execute(
                 f"UPDATE {self._schema}.outbox SET sent_time = clock_timestamp() WHERE id = ANY($1)",
@@ -64,20 +67,24 @@ class Relay:
             late = [r["id"] for r in rows if r["id"] not in set(confirmed)]
             await connection.execute(
                 f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, available_at = clock_timestamp() "
-                "+ least(interval '1 second' * power(2, least(attempts, 10)), $2) WHERE id = ANY($1)",
+                "+ least($2::interval * power(2, least(attempts, 10)), $3) * (0.75 + random() / 2) WHERE id = ANY($1)",
                 late,
-                _MAX_DELAY,
+                retry.first,
+                retry.longest,
             )
             metrics.OUTBOX_SENT.inc(len(confirmed))
+            metrics.RELAY_BATCHES.labels("partly" if late and confirmed else "refused" if late else "sent").inc()
+            metrics.RETRIES.labels("outbox row", retry.failure).inc(len(late))
             return len(rows) == BATCH and not late
 
     async def close_received(self) -> bool:
         """Ask the receiver about envelopes sent a while ago: delete what it has, send the rest again."""
         async with self._database.queue() as connection:
             rows = await connection.fetch(
-                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - interval '5 seconds' "
+                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - $2::interval "
                 "ORDER BY sent_time LIMIT $1 FOR UPDATE SKIP LOCKED",
                 ASK_BATCH,
+                ASK_AFTER,
             )
             ids = [row["id"] for row in rows]
             if not ids:
@@ -93,11 +100,5 @@ class Relay:
                 list(missing),
             )
             metrics.OUTBOX_RESENT.inc(len(missing))
+            metrics.RETRIES.labels("outbox row", "lost").inc(len(missing))
             return len(rows) == ASK_BATCH
-
-    async def _measure(self, connection: Connection) -> None:
-        age = await connection.fetchval(
-            f"SELECT extract(epoch FROM clock_timestamp() - min(create_time)) FROM {self._schema}.outbox "
-            "WHERE sent_time IS NULL"
-        )
-        metrics.OUTBOX_OLDEST.set(float(age or 0))

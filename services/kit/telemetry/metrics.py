@@ -1,6 +1,7 @@
 """Every metric of Lintel by name, and the text that Prometheus reads. Labels are fixed and bounded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.gc_collector import GCCollector
@@ -27,7 +28,33 @@ OUTBOX_SENT = Counter("lintel_outbox_sent_total", "Envelopes confirmed by the bu
 OUTBOX_RESENT = Counter(
     "lintel_outbox_resent_total", "Envelopes that the receiver did not have and were sent again", registry=REGISTRY
 )
-OUTBOX_OLDEST = Gauge("lintel_outbox_oldest_seconds", "Age of the oldest envelope not sent", registry=REGISTRY)
+RELAY_BATCHES = Counter(
+    "lintel_relay_batches_total",
+    "Batches given to the bus: sent, partly sent or refused",
+    ["outcome"],
+    registry=REGISTRY,
+)
+QUEUE_ROWS = Gauge(
+    "lintel_queue_rows",
+    "Rows of a queue in a state that is not final, up to 100,000",
+    ["queue", "state"],
+    registry=REGISTRY,
+)
+QUEUE_OLDEST = Gauge(
+    "lintel_queue_oldest_seconds",
+    "For how long the oldest row of a queue could be handled",
+    ["queue"],
+    registry=REGISTRY,
+)
+DEAD_LETTERS = Gauge(
+    "lintel_dead_letters", "What nobody could handle and is kept, up to 100,000", ["kind"], registry=REGISTRY
+)
+REPLAYS = Counter("lintel_dead_letters_replayed_total", "Dead letters handled again", ["kind"], registry=REGISTRY)
+SWEEPS = Counter(
+    "lintel_sweeps_total", "Looks at a repository's open pull requests", ["host", "outcome"], registry=REGISTRY
+)
+SWEPT = Counter("lintel_sweep_found_total", "Heads that no webhook had told of", registry=REGISTRY)
+PRUNED = Counter("lintel_pruned_rows_total", "Rows that were over for long enough", ["table"], registry=REGISTRY)
 BUS_WAITING = Gauge("lintel_bus_messages", "Messages that wait in a queue of the broker", ["queue"], registry=REGISTRY)
 BUS_UNREADABLE = Counter(
     "lintel_bus_unreadable_total",
@@ -57,6 +84,12 @@ DUPLICATES_REMOVED = Counter(
 HTTP_SECONDS = Histogram(
     "lintel_http_server_duration_seconds", "Time of a REST request", ["route", "method", "status"], registry=REGISTRY
 )
+
+
+def from_zero(counter: Counter, *labels: Iterable[str]) -> None:
+    """Show a counter with every combination of these label values from the start: an alert needs the zero."""
+    for values in product(*labels):
+        counter.labels(*values)
 
 
 def serve(port: int, address: str = "127.0.0.1") -> Callable[[], None]:

@@ -1,6 +1,6 @@
 """The port to a code host: what we know of pull requests, what we ask of a host, and how it can fail."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -239,11 +239,41 @@ class WebhookFormat(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RepositoryRef:
+    """Names a repository, as PullRequestRef does."""
+
+    host: str
+    connection_id: str
+    repository_id: str
+    repository: str
+
+    def pull_request(self, number: int) -> PullRequestRef:
+        """Answer the name of one of its pull requests."""
+        return PullRequestRef(self.host, self.connection_id, self.repository_id, self.repository, number)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPullRequest:
+    """A pull request in a list of the host; `update_time` is when anything about it last changed there."""
+
+    pull_request: PullRequest
+    create_time: datetime
+    update_time: datetime
+
+
 class CodeHost(Protocol):
-    """What every code host can do, with one credential. Methods raise HostError."""
+    """What every code host can do, with one credential. Methods raise HostError.
+
+    Until a rate limit is over, a call of any method raises RateLimitedError without asking the host.
+    """
 
     async def get_pull_request(self, ref: PullRequestRef) -> PullRequest:
         """Answer the pull request as it is now; `base_sha` is the tip of the base branch as the host has it."""
+        ...
+
+    def list_open(self, repository: RepositoryRef) -> AsyncGenerator[ListedPullRequest, None]:
+        """Yield the open pull requests, those that changed last first; asks for more only as far as it is read."""
         ...
 
     def read_source(self, ref: PullRequestRef) -> AsyncIterator[SourcePiece]:

@@ -115,6 +115,15 @@ class _Deliveries(deliveries_grpc.DeliveryServiceServicer):
     async def RedeliverDelivery(self, request: Any, context: Any) -> Any:
         return await self._script().play("RedeliverDelivery", request, context, deliveries.Delivery(id=request.id))
 
+    async def GetWebhookHealth(self, request: Any, context: Any) -> Any:
+        return await self._script().play("GetWebhookHealth", request, context, deliveries.GetWebhookHealthResponse())
+
+    async def ListDeadLetters(self, request: Any, context: Any) -> Any:
+        return await self._script().play("ListDeadLetters", request, context, deliveries.ListDeadLettersResponse())
+
+    async def ReplayDeadLetter(self, request: Any, context: Any) -> Any:
+        return await self._script().play("ReplayDeadLetter", request, context, deliveries.DeadLetter(id=request.id))
+
 
 class _Reviews(reviews_grpc.CodeReviewServiceServicer):
     def __init__(self, script: Callable[[], Script]) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -78,14 +79,19 @@ class World:
         return PublishRequest(self.organization_id, REF, run_id, epoch, head_sha, "main", text, findings)
 
     hosts: dict[float, GitHub] = field(default_factory=dict)
+    passed: timedelta = timedelta()  # how much later it is for the adapter than for us
 
     @property
     def host(self) -> GitHub:
         """The adapter, which knows nothing but who we are; kept, as reading the certificates takes a while."""
         if self.seconds not in self.hosts:
-            client = Client(StaticToken(TOKEN), self.emulator.url, seconds=self.seconds)
+            client = Client(StaticToken(TOKEN), self.emulator.url, now=self.now, seconds=self.seconds)
             self.hosts[self.seconds] = GitHub(client, Marker([b"k" * 32]))
         return self.hosts[self.seconds]
+
+    def now(self) -> datetime:
+        """The time as the adapter has it."""
+        return datetime.now(UTC) + self.passed
 
     async def close(self) -> None:
         for host in self.hosts.values():
@@ -112,6 +118,7 @@ class World:
 
     async def settle(self, request: PublishRequest, calls: int = 12) -> PublishResult:
         """Call as often as the caller would, until it is no longer PENDING; AssertionError if it never ends."""
+        self.passed += timedelta(minutes=5)  # the caller waits as long as it is asked to
         for _ in range(calls):
             result = await self.publish(request)
             if result.outcome is not Outcome.PENDING:

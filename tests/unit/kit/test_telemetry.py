@@ -128,4 +128,4 @@ def test_metrics_are_served_as_text_until_stopped(unused_tcp_port: int) -> None:
     finally:
         stop()
     assert "# TYPE lintel_rpc_server_duration_seconds histogram" in text
-    assert "lintel_outbox_oldest_seconds" in text
+    assert "lintel_queue_oldest_seconds" in text

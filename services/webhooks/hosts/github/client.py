@@ -78,6 +78,7 @@ class Client:
         self._credential = credential
         self._now = now
         self._seconds = seconds
+        self._limited_until = datetime.min.replace(tzinfo=UTC)
         # Proxies and certificates of the environment would decide who sees the token; redirects are followed by hand.
         self._http = httpx2.AsyncClient(
             trust_env=False,
@@ -99,9 +100,9 @@ class Client:
         raw = "application/vnd.github.raw+json"
         return (await self._call("GET", self._url(path, None), None, raw, largest)).body
 
-    async def pages(self, path: str) -> AsyncIterator[Any]:
+    async def pages(self, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
         """Yield the items of a list, page by page, as far as `Link` leads without leaving the origin."""
-        url: httpx2.URL | None = self._url(path, {"per_page": "100"})
+        url: httpx2.URL | None = self._url(path, {**(query or {}), "per_page": "100"})
         for _ in range(MAX_PAGES):
             if url is None:
                 return
@@ -132,6 +133,9 @@ class Client:
     async def _call(
         self, method: str, url: httpx2.URL, body: Any, accept: str, largest: int = MAX_ANSWER_BYTES
     ) -> Answer:
+        # A limit holds for the credential, whoever ran into it; hosts punish those who go on asking.
+        if self._now() < self._limited_until:
+            raise RateLimitedError(self._limited_until)
         # One limit for the whole call, redirects too: whoever holds a lease relies on it.
         try:
             async with asyncio.timeout(self._seconds):
@@ -202,6 +206,7 @@ class Client:
         message, details = _told(answer.body)
         until = limited_until(status, answer.headers, " ".join((message, *details)), self._now())
         if until is not None:
+            self._limited_until = max(self._limited_until, until)
             return RateLimitedError(until)
         if status == 401:
             return UnauthorizedError("the host does not accept the token")

@@ -1,13 +1,14 @@
 """Reads what we use out of GitHub's answers; an answer without it is UnavailableError, never another exception."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from services.webhooks.hosts.base import NotFoundError, PullRequest, PullRequestRef, UnavailableError
+from services.webhooks.hosts.base import NotFoundError, PullRequest, PullRequestRef, RepositoryRef, UnavailableError
 from services.webhooks.hosts.github.parse import REPOSITORY, SHA
 
 
-def repository_path(ref: PullRequestRef) -> str:
+def repository_path(ref: PullRequestRef | RepositoryRef) -> str:
     """Answer /repos/owner/name; NotFoundError if the name is none, so that no odd name becomes another path."""
     if not REPOSITORY.fullmatch(ref.repository):
         raise NotFoundError("the repository's name is not owner/name")
@@ -41,6 +42,17 @@ def number(value: Any, *names: str) -> int:
     found = item(value, *names)
     if not isinstance(found, int) or isinstance(found, bool):
         raise UnavailableError(f"the host's answer lacks {'.'.join(names)}")
+    return found
+
+
+def time(value: Any, *names: str) -> datetime:
+    """Answer the moment under the names, which must be there."""
+    try:
+        found = datetime.fromisoformat(text(value, *names))
+    except ValueError:
+        found = datetime.min
+    if found.tzinfo is None:
+        raise UnavailableError(f"the host's {'.'.join(names)} is not a moment")
     return found
 
 

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from services.webhooks.hosts.base import (
     ChangedFile,
+    ListedPullRequest,
     MovedError,
     NotFoundError,
     Omission,
     PullRequest,
     PullRequestRef,
+    RepositoryRef,
     SourcePiece,
     UnavailableError,
 )
@@ -53,6 +55,16 @@ class Reader:
     async def get_pull_request(self, ref: PullRequestRef) -> PullRequest:
         """Answer the pull request as it is now; `base_sha` is the tip of the base branch as GitHub has it."""
         return shapes.pull_request(ref, await self._client.get(shapes.pull_path(ref)))
+
+    async def list_open(self, repository: RepositoryRef) -> AsyncGenerator[ListedPullRequest, None]:
+        """Yield the open pull requests, those that changed last first, a hundred a call."""
+        path = f"{shapes.repository_path(repository)}/pulls"
+        query = {"state": "open", "sort": "updated", "direction": "desc"}
+        async for item in self._client.pages(path, query):
+            ref = repository.pull_request(shapes.number(item, "number"))
+            yield ListedPullRequest(
+                shapes.pull_request(ref, item), shapes.time(item, "created_at"), shapes.time(item, "updated_at")
+            )
 
     async def read_source(self, ref: PullRequestRef) -> AsyncIterator[SourcePiece]:
         """Yield the pull request (`base_sha`: where the diff starts), its files in GitHub's order, then omissions."""

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$lintel/review/v1/inbox_service.proto\x12\x10lintel.review.v1\x1a\x1b\x62uf/validate/validate.proto\"5\n\x12\x46indMissingRequest\x12\x1f\n\x0c\x65nvelope_ids\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"*\n\x13\x46indMissingResponse\x12\x13\n\x0bmissing_ids\x18\x01 \x03(\t2j\n\x0cInboxService\x12Z\n\x0b\x46indMissing\x12$.lintel.review.v1.FindMissingRequest\x1a%.lintel.review.v1.FindMissingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$lintel/review/v1/inbox_service.proto\x12\x10lintel.review.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"5\n\x12\x46indMissingRequest\x12\x1f\n\x0c\x65nvelope_ids\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"*\n\x13\x46indMissingResponse\x12\x13\n\x0bmissing_ids\x18\x01 \x03(\t\"\x9b\x01\n\x0c\x44\x65\x61\x64\x45nvelope\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05topic\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x0c\n\x04size\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07unowned\x18\x07 \x01(\x08\"\x81\x01\n\x18ListDeadEnvelopesRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x14\n\x0cwith_unowned\x18\x02 \x01(\x08\x12\x11\n\tbefore_id\x18\x03 \x01(\t\x12\x19\n\x05limit\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07 \x00\"N\n\x19ListDeadEnvelopesResponse\x12\x31\n\tenvelopes\x18\x01 \x03(\x0b\x32\x1e.lintel.review.v1.DeadEnvelope\"j\n\x19ReplayDeadEnvelopeRequest\x12!\n\x0forganization_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x14\n\x0cwith_unowned\x18\x02 \x01(\x08\x12\x14\n\x02id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x32\xbb\x02\n\x0cInboxService\x12Z\n\x0b\x46indMissing\x12$.lintel.review.v1.FindMissingRequest\x1a%.lintel.review.v1.FindMissingResponse\x12l\n\x11ListDeadEnvelopes\x12*.lintel.review.v1.ListDeadEnvelopesRequest\x1a+.lintel.review.v1.ListDeadEnvelopesResponse\x12\x61\n\x12ReplayDeadEnvelope\x12+.lintel.review.v1.ReplayDeadEnvelopeRequest\x1a\x1e.lintel.review.v1.DeadEnvelopeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +35,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FINDMISSINGREQUEST'].fields_by_name['envelope_ids']._loaded_options = None
   _globals['_FINDMISSINGREQUEST'].fields_by_name['envelope_ids']._serialized_options = b'\272H\006\222\001\003\020\350\007'
-  _globals['_FINDMISSINGREQUEST']._serialized_start=87
-  _globals['_FINDMISSINGREQUEST']._serialized_end=140
-  _globals['_FINDMISSINGRESPONSE']._serialized_start=142
-  _globals['_FINDMISSINGRESPONSE']._serialized_end=184
-  _globals['_INBOXSERVICE']._serialized_start=186
-  _globals['_INBOXSERVICE']._serialized_end=292
+  _globals['_LISTDEADENVELOPESREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_LISTDEADENVELOPESREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTDEADENVELOPESREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_LISTDEADENVELOPESREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\350\007 \000'
+  _globals['_REPLAYDEADENVELOPEREQUEST'].fields_by_name['organization_id']._loaded_options = None
+  _globals['_REPLAYDEADENVELOPEREQUEST'].fields_by_name['organization_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REPLAYDEADENVELOPEREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_REPLAYDEADENVELOPEREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_FINDMISSINGREQUEST']._serialized_start=120
+  _globals['_FINDMISSINGREQUEST']._serialized_end=173
+  _globals['_FINDMISSINGRESPONSE']._serialized_start=175
+  _globals['_FINDMISSINGRESPONSE']._serialized_end=217
+  _globals['_DEADENVELOPE']._serialized_start=220
+  _globals['_DEADENVELOPE']._serialized_end=375
+  _globals['_LISTDEADENVELOPESREQUEST']._serialized_start=378
+  _globals['_LISTDEADENVELOPESREQUEST']._serialized_end=507
+  _globals['_LISTDEADENVELOPESRESPONSE']._serialized_start=509
+  _globals['_LISTDEADENVELOPESRESPONSE']._serialized_end=587
+  _globals['_REPLAYDEADENVELOPEREQUEST']._serialized_start=589
+  _globals['_REPLAYDEADENVELOPEREQUEST']._serialized_end=695
+  _globals['_INBOXSERVICE']._serialized_start=698
+  _globals['_INBOXSERVICE']._serialized_end=1013
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -65,3 +66,139 @@ class FindMissingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FindMissingResponse: _TypeAlias = FindMissingResponse  # noqa: Y015
+
+@_typing.final
+class DeadEnvelope(_message.Message):
+    """An envelope that could not be taken in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UNOWNED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its identifier."""
+    topic: _builtins.str
+    """What it says to be about; of one that can't be read, the queue it was in."""
+    reason: _builtins.str
+    """Why it is dead."""
+    attempts: _builtins.int
+    """How often it was tried."""
+    size: _builtins.int
+    """Its size in bytes."""
+    unowned: _builtins.bool
+    """Whether it could not be read at all, so that nobody knows whose it is."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it arrived."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        topic: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        size: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        unowned: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "id", b"id", "reason", b"reason", "size", b"size", "topic", b"topic", "unowned", b"unowned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadEnvelope: _TypeAlias = DeadEnvelope  # noqa: Y015
+
+@_typing.final
+class ListDeadEnvelopesRequest(_message.Message):
+    """Request of ListDeadEnvelopes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    WITH_UNOWNED_FIELD_NUMBER: _builtins.int
+    BEFORE_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    with_unowned: _builtins.bool
+    """Also those that could not be read at all."""
+    before_id: _builtins.str
+    """Only those with a smaller identifier; empty: from the newest on."""
+    limit: _builtins.int
+    """At most this many."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        with_unowned: _builtins.bool = ...,
+        before_id: _builtins.str = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_id", b"before_id", "limit", b"limit", "organization_id", b"organization_id", "with_unowned", b"with_unowned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadEnvelopesRequest: _TypeAlias = ListDeadEnvelopesRequest  # noqa: Y015
+
+@_typing.final
+class ListDeadEnvelopesResponse(_message.Message):
+    """Response of ListDeadEnvelopes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVELOPES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def envelopes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadEnvelope]:
+        """The envelopes."""
+
+    def __init__(
+        self,
+        *,
+        envelopes: _abc.Iterable[Global___DeadEnvelope] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["envelopes", b"envelopes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadEnvelopesResponse: _TypeAlias = ListDeadEnvelopesResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDeadEnvelopeRequest(_message.Message):
+    """Request of ReplayDeadEnvelope."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANIZATION_ID_FIELD_NUMBER: _builtins.int
+    WITH_UNOWNED_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    organization_id: _builtins.str
+    """Whose."""
+    with_unowned: _builtins.bool
+    """Also one that could not be read at all."""
+    id: _builtins.str
+    """Which one."""
+    def __init__(
+        self,
+        *,
+        organization_id: _builtins.str = ...,
+        with_unowned: _builtins.bool = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "organization_id", b"organization_id", "with_unowned", b"with_unowned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadEnvelopeRequest: _TypeAlias = ReplayDeadEnvelopeRequest  # noqa: Y015

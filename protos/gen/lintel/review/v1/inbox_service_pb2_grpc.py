@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InboxServiceStub:
-    """Internal: lets a sender learn what has not arrived.
+    """Internal: lets a sender learn what has not arrived, and operators what could not be taken in.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,38 @@ class InboxServiceStub:
                 request_serializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.FindMissingRequest.SerializeToString,
                 response_deserializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.FindMissingResponse.FromString,
                 _registered_method=True)
+        self.ListDeadEnvelopes = channel.unary_unary(
+                '/lintel.review.v1.InboxService/ListDeadEnvelopes',
+                request_serializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.ListDeadEnvelopesRequest.SerializeToString,
+                response_deserializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.ListDeadEnvelopesResponse.FromString,
+                _registered_method=True)
+        self.ReplayDeadEnvelope = channel.unary_unary(
+                '/lintel.review.v1.InboxService/ReplayDeadEnvelope',
+                request_serializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.ReplayDeadEnvelopeRequest.SerializeToString,
+                response_deserializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.DeadEnvelope.FromString,
+                _registered_method=True)
 
 
 class InboxServiceServicer:
-    """Internal: lets a sender learn what has not arrived.
+    """Internal: lets a sender learn what has not arrived, and operators what could not be taken in.
     """
 
     def FindMissing(self, request, context):
         """Answers which of these envelopes this service does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeadEnvelopes(self, request, context):
+        """Lists envelopes that are set aside as DEAD, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadEnvelope(self, request, context):
+        """Has a dead envelope handled again. WRONG_STATE if it is not dead.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +85,16 @@ def add_InboxServiceServicer_to_server(servicer, server):
                     request_deserializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.FindMissingRequest.FromString,
                     response_serializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.FindMissingResponse.SerializeToString,
             ),
+            'ListDeadEnvelopes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadEnvelopes,
+                    request_deserializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.ListDeadEnvelopesRequest.FromString,
+                    response_serializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.ListDeadEnvelopesResponse.SerializeToString,
+            ),
+            'ReplayDeadEnvelope': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadEnvelope,
+                    request_deserializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.ReplayDeadEnvelopeRequest.FromString,
+                    response_serializer=lintel_dot_review_dot_v1_dot_inbox__service__pb2.DeadEnvelope.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lintel.review.v1.InboxService', rpc_method_handlers)
@@ -70,7 +104,7 @@ def add_InboxServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InboxService:
-    """Internal: lets a sender learn what has not arrived.
+    """Internal: lets a sender learn what has not arrived, and operators what could not be taken in.
     """
 
     @staticmethod
@@ -90,6 +124,60 @@ class InboxService:
             '/lintel.review.v1.InboxService/FindMissing',
             lintel_dot_review_dot_v1_dot_inbox__service__pb2.FindMissingRequest.SerializeToString,
             lintel_dot_review_dot_v1_dot_inbox__service__pb2.FindMissingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadEnvelopes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.review.v1.InboxService/ListDeadEnvelopes',
+            lintel_dot_review_dot_v1_dot_inbox__service__pb2.ListDeadEnvelopesRequest.SerializeToString,
+            lintel_dot_review_dot_v1_dot_inbox__service__pb2.ListDeadEnvelopesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadEnvelope(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.review.v1.InboxService/ReplayDeadEnvelope',
+            lintel_dot_review_dot_v1_dot_inbox__service__pb2.ReplayDeadEnvelopeRequest.SerializeToString,
+            lintel_dot_review_dot_v1_dot_inbox__service__pb2.DeadEnvelope.FromString,
             options,
             channel_credentials,
             insecure,

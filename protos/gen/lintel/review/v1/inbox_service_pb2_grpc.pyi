@@ -13,14 +13,18 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InboxServiceStub:
-    """Internal: lets a sender learn what has not arrived."""
+    """Internal: lets a sender learn what has not arrived, and operators what could not be taken in."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FindMissing: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.FindMissingRequest, _inbox_service_pb2.FindMissingResponse]
     """Answers which of these envelopes this service does not have."""
+    ListDeadEnvelopes: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.ListDeadEnvelopesRequest, _inbox_service_pb2.ListDeadEnvelopesResponse]
+    """Lists envelopes that are set aside as DEAD, newest first."""
+    ReplayDeadEnvelope: _aio.UnaryUnaryMultiCallable[_inbox_service_pb2.ReplayDeadEnvelopeRequest, _inbox_service_pb2.DeadEnvelope]
+    """Has a dead envelope handled again. WRONG_STATE if it is not dead."""
 
 class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Internal: lets a sender learn what has not arrived."""
+    """Internal: lets a sender learn what has not arrived, and operators what could not be taken in."""
 
     @_abc_1.abstractmethod
     def FindMissing(
@@ -29,5 +33,21 @@ class InboxServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_inbox_service_pb2.FindMissingRequest, _abc.Awaitable[_inbox_service_pb2.FindMissingResponse]],
     ) -> _abc.Awaitable[_inbox_service_pb2.FindMissingResponse]:
         """Answers which of these envelopes this service does not have."""
+
+    @_abc_1.abstractmethod
+    def ListDeadEnvelopes(
+        self,
+        request: _inbox_service_pb2.ListDeadEnvelopesRequest,
+        context: _aio.ServicerContext[_inbox_service_pb2.ListDeadEnvelopesRequest, _abc.Awaitable[_inbox_service_pb2.ListDeadEnvelopesResponse]],
+    ) -> _abc.Awaitable[_inbox_service_pb2.ListDeadEnvelopesResponse]:
+        """Lists envelopes that are set aside as DEAD, newest first."""
+
+    @_abc_1.abstractmethod
+    def ReplayDeadEnvelope(
+        self,
+        request: _inbox_service_pb2.ReplayDeadEnvelopeRequest,
+        context: _aio.ServicerContext[_inbox_service_pb2.ReplayDeadEnvelopeRequest, _abc.Awaitable[_inbox_service_pb2.DeadEnvelope]],
+    ) -> _abc.Awaitable[_inbox_service_pb2.DeadEnvelope]:
+        """Has a dead envelope handled again. WRONG_STATE if it is not dead."""
 
 def add_InboxServiceServicer_to_server(servicer: InboxServiceServicer, server: _aio.Server) -> None: ...

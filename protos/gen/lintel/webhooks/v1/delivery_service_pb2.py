@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lintel.common.v1 import options_pb2 as lintel_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)lintel/webhooks/v1/delivery_service.proto\x12\x12lintel.webhooks.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1elintel/common/v1/options.proto\"\x96\x02\n\x08\x44\x65livery\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x18\n\x10host_delivery_id\x18\x03 \x01(\t\x12\r\n\x05\x65vent\x18\x04 \x01(\t\x12\x30\n\x05state\x18\x05 \x01(\x0e\x32!.lintel.webhooks.v1.DeliveryState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x11\n\tbody_size\x18\x08 \x01(\x05\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x01\n\x15ListDeliveriesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12:\n\x05state\x18\x03 \x01(\x0e\x32!.lintel.webhooks.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\"c\n\x16ListDeliveriesResponse\x12\x30\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1c.lintel.webhooks.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x12GetDeliveryRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"0\n\x18RedeliverDeliveryRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01*\xa1\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATE_RECEIVED\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_PROCESSED\x10\x02\x12\x1a\n\x16\x44\x45LIVERY_STATE_IGNORED\x10\x03\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x04\x32\xbc\x03\n\x0f\x44\x65liveryService\x12\x8b\x01\n\x0eListDeliveries\x12).lintel.webhooks.v1.ListDeliveriesRequest\x1a*.lintel.webhooks.v1.ListDeliveriesResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/webhook-health/deliveries\x12|\n\x0bGetDelivery\x12&.lintel.webhooks.v1.GetDeliveryRequest\x1a\x1c.lintel.webhooks.v1.Delivery\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/webhook-health/deliveries/{id}\x12\x9c\x01\n\x11RedeliverDelivery\x12,.lintel.webhooks.v1.RedeliverDeliveryRequest\x1a\x1c.lintel.webhooks.v1.Delivery\";\x92\xb5\x18\x03\x08\xca\x01\x82\xd3\xe4\x93\x02.\")/webhook-health/deliveries/{id}/redeliver:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)lintel/webhooks/v1/delivery_service.proto\x12\x12lintel.webhooks.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1elintel/common/v1/options.proto\"\xaa\x02\n\x08\x44\x65livery\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x18\n\x10host_delivery_id\x18\x03 \x01(\t\x12\r\n\x05\x65vent\x18\x04 \x01(\t\x12\x30\n\x05state\x18\x05 \x01(\x0e\x32!.lintel.webhooks.v1.DeliveryState\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\x05\x12\x11\n\tbody_size\x18\x08 \x01(\x05\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrepository\x18\x0b \x01(\t\"\xb8\x01\n\x15ListDeliveriesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12:\n\x05state\x18\x03 \x01(\x0e\x32!.lintel.webhooks.v1.DeliveryStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x04host\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1c\n\nrepository\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\"c\n\x16ListDeliveriesResponse\x12\x30\n\ndeliveries\x18\x01 \x03(\x0b\x32\x1c.lintel.webhooks.v1.Delivery\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x12GetDeliveryRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"0\n\x18RedeliverDeliveryRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"I\n\x17GetWebhookHealthRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x8f\x01\n\x0eWebhookFailure\x12\x34\n\x04kind\x18\x01 \x01(\x0e\x32&.lintel.webhooks.v1.WebhookFailureKind\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63ount\x18\x04 \x01(\x05\"\x9b\x02\n\x10RepositoryHealth\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\x15\n\rconnection_id\x18\x03 \x01(\t\x12\x30\n\x0c\x63onnect_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12last_delivery_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nsweep_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x08\x66\x61ilures\x18\x07 \x03(\x0b\x32\".lintel.webhooks.v1.WebhookFailure\"o\n\x18GetWebhookHealthResponse\x12:\n\x0crepositories\x18\x01 \x03(\x0b\x32$.lintel.webhooks.v1.RepositoryHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xdc\x01\n\nDeadLetter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".lintel.webhooks.v1.DeadLetterKind\x12\r\n\x05topic\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x0c\n\x04size\x18\x06 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x12\n\nrepository\x18\t \x01(\t\"H\n\x16ListDeadLettersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"h\n\x17ListDeadLettersResponse\x12\x34\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1e.lintel.webhooks.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x17ReplayDeadLetterRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01*\xa1\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45LIVERY_STATE_RECEIVED\x10\x01\x12\x1c\n\x18\x44\x45LIVERY_STATE_PROCESSED\x10\x02\x12\x1a\n\x16\x44\x45LIVERY_STATE_IGNORED\x10\x03\x12\x19\n\x15\x44\x45LIVERY_STATE_FAILED\x10\x04*\xa3\x01\n\x12WebhookFailureKind\x12$\n WEBHOOK_FAILURE_KIND_UNSPECIFIED\x10\x00\x12!\n\x1dWEBHOOK_FAILURE_KIND_DELIVERY\x10\x01\x12\x1e\n\x1aWEBHOOK_FAILURE_KIND_SWEEP\x10\x02\x12$\n WEBHOOK_FAILURE_KIND_PUBLICATION\x10\x03*\x8b\x01\n\x0e\x44\x65\x61\x64LetterKind\x12 \n\x1c\x44\x45\x41\x44_LETTER_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44\x45\x41\x44_LETTER_KIND_DELIVERY\x10\x01\x12\x1a\n\x16\x44\x45\x41\x44_LETTER_KIND_EVENT\x10\x02\x12\x1c\n\x18\x44\x45\x41\x44_LETTER_KIND_MESSAGE\x10\x03\x32\xf6\x06\n\x0f\x44\x65liveryService\x12\x86\x01\n\x10GetWebhookHealth\x12+.lintel.webhooks.v1.GetWebhookHealthRequest\x1a,.lintel.webhooks.v1.GetWebhookHealthResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/webhook-health\x12\x8b\x01\n\x0eListDeliveries\x12).lintel.webhooks.v1.ListDeliveriesRequest\x1a*.lintel.webhooks.v1.ListDeliveriesResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/webhook-health/deliveries\x12|\n\x0bGetDelivery\x12&.lintel.webhooks.v1.GetDeliveryRequest\x1a\x1c.lintel.webhooks.v1.Delivery\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/webhook-health/deliveries/{id}\x12\x9c\x01\n\x11RedeliverDelivery\x12,.lintel.webhooks.v1.RedeliverDeliveryRequest\x1a\x1c.lintel.webhooks.v1.Delivery\";\x92\xb5\x18\x03\x08\xca\x01\x82\xd3\xe4\x93\x02.\")/webhook-health/deliveries/{id}/redeliver:\x01*\x12\x90\x01\n\x0fListDeadLetters\x12*.lintel.webhooks.v1.ListDeadLettersRequest\x1a+.lintel.webhooks.v1.ListDeadLettersResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/webhook-health/dead-letters\x12\x9b\x01\n\x10ReplayDeadLetter\x12+.lintel.webhooks.v1.ReplayDeadLetterRequest\x1a\x1e.lintel.webhooks.v1.DeadLetter\":\x92\xb5\x18\x03\x08\xca\x01\x82\xd3\xe4\x93\x02-\"(/webhook-health/dead-letters/{id}/replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,28 +39,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['state']._loaded_options = None
   _globals['_LISTDELIVERIESREQUEST'].fields_by_name['state']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['host']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['host']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['repository']._loaded_options = None
+  _globals['_LISTDELIVERIESREQUEST'].fields_by_name['repository']._serialized_options = b'\272H\005r\003\030\254\002'
   _globals['_GETDELIVERYREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETDELIVERYREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
   _globals['_REDELIVERDELIVERYREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_REDELIVERDELIVERYREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_GETWEBHOOKHEALTHREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_GETWEBHOOKHEALTHREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTDEADLETTERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_REPLAYDEADLETTERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_REPLAYDEADLETTERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELIVERYSERVICE'].methods_by_name['GetWebhookHealth']._loaded_options = None
+  _globals['_DELIVERYSERVICE'].methods_by_name['GetWebhookHealth']._serialized_options = b'\202\323\344\223\002\021\022\017/webhook-health'
   _globals['_DELIVERYSERVICE'].methods_by_name['ListDeliveries']._loaded_options = None
   _globals['_DELIVERYSERVICE'].methods_by_name['ListDeliveries']._serialized_options = b'\202\323\344\223\002\034\022\032/webhook-health/deliveries'
   _globals['_DELIVERYSERVICE'].methods_by_name['GetDelivery']._loaded_options = None
   _globals['_DELIVERYSERVICE'].methods_by_name['GetDelivery']._serialized_options = b'\202\323\344\223\002!\022\037/webhook-health/deliveries/{id}'
   _globals['_DELIVERYSERVICE'].methods_by_name['RedeliverDelivery']._loaded_options = None
   _globals['_DELIVERYSERVICE'].methods_by_name['RedeliverDelivery']._serialized_options = b'\222\265\030\003\010\312\001\202\323\344\223\002.\")/webhook-health/deliveries/{id}/redeliver:\001*'
-  _globals['_DELIVERYSTATE']._serialized_start=800
-  _globals['_DELIVERYSTATE']._serialized_end=961
+  _globals['_DELIVERYSERVICE'].methods_by_name['ListDeadLetters']._loaded_options = None
+  _globals['_DELIVERYSERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\202\323\344\223\002\036\022\034/webhook-health/dead-letters'
+  _globals['_DELIVERYSERVICE'].methods_by_name['ReplayDeadLetter']._loaded_options = None
+  _globals['_DELIVERYSERVICE'].methods_by_name['ReplayDeadLetter']._serialized_options = b'\222\265\030\003\010\312\001\202\323\344\223\002-\"(/webhook-health/dead-letters/{id}/replay:\001*'
+  _globals['_DELIVERYSTATE']._serialized_start=1945
+  _globals['_DELIVERYSTATE']._serialized_end=2106
+  _globals['_WEBHOOKFAILUREKIND']._serialized_start=2109
+  _globals['_WEBHOOKFAILUREKIND']._serialized_end=2272
+  _globals['_DEADLETTERKIND']._serialized_start=2275
+  _globals['_DEADLETTERKIND']._serialized_end=2414
   _globals['_DELIVERY']._serialized_start=190
-  _globals['_DELIVERY']._serialized_end=468
-  _globals['_LISTDELIVERIESREQUEST']._serialized_start=471
-  _globals['_LISTDELIVERIESREQUEST']._serialized_end=602
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=604
-  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=703
-  _globals['_GETDELIVERYREQUEST']._serialized_start=705
-  _globals['_GETDELIVERYREQUEST']._serialized_end=747
-  _globals['_REDELIVERDELIVERYREQUEST']._serialized_start=749
-  _globals['_REDELIVERDELIVERYREQUEST']._serialized_end=797
-  _globals['_DELIVERYSERVICE']._serialized_start=964
-  _globals['_DELIVERYSERVICE']._serialized_end=1408
+  _globals['_DELIVERY']._serialized_end=488
+  _globals['_LISTDELIVERIESREQUEST']._serialized_start=491
+  _globals['_LISTDELIVERIESREQUEST']._serialized_end=675
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_start=677
+  _globals['_LISTDELIVERIESRESPONSE']._serialized_end=776
+  _globals['_GETDELIVERYREQUEST']._serialized_start=778
+  _globals['_GETDELIVERYREQUEST']._serialized_end=820
+  _globals['_REDELIVERDELIVERYREQUEST']._serialized_start=822
+  _globals['_REDELIVERDELIVERYREQUEST']._serialized_end=870
+  _globals['_GETWEBHOOKHEALTHREQUEST']._serialized_start=872
+  _globals['_GETWEBHOOKHEALTHREQUEST']._serialized_end=945
+  _globals['_WEBHOOKFAILURE']._serialized_start=948
+  _globals['_WEBHOOKFAILURE']._serialized_end=1091
+  _globals['_REPOSITORYHEALTH']._serialized_start=1094
+  _globals['_REPOSITORYHEALTH']._serialized_end=1377
+  _globals['_GETWEBHOOKHEALTHRESPONSE']._serialized_start=1379
+  _globals['_GETWEBHOOKHEALTHRESPONSE']._serialized_end=1490
+  _globals['_DEADLETTER']._serialized_start=1493
+  _globals['_DEADLETTER']._serialized_end=1713
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1715
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1787
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1789
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1893
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_start=1895
+  _globals['_REPLAYDEADLETTERREQUEST']._serialized_end=1942
+  _globals['_DELIVERYSERVICE']._serialized_start=2417
+  _globals['_DELIVERYSERVICE']._serialized_end=3303
 # @@protoc_insertion_point(module_scope)

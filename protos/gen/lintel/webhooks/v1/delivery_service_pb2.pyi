@@ -52,6 +52,62 @@ DELIVERY_STATE_FAILED: DeliveryState.ValueType  # 4
 """Could not be handled; `reason` says why. It can be redelivered."""
 Global___DeliveryState: _TypeAlias = DeliveryState  # noqa: Y015
 
+class _WebhookFailureKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WebhookFailureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WebhookFailureKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WEBHOOK_FAILURE_KIND_UNSPECIFIED: _WebhookFailureKind.ValueType  # 0
+    """Not known."""
+    WEBHOOK_FAILURE_KIND_DELIVERY: _WebhookFailureKind.ValueType  # 1
+    """Deliveries that could not be handled; they can be redelivered."""
+    WEBHOOK_FAILURE_KIND_SWEEP: _WebhookFailureKind.ValueType  # 2
+    """The host was asked for open pull requests and refused, or did not answer."""
+    WEBHOOK_FAILURE_KIND_PUBLICATION: _WebhookFailureKind.ValueType  # 3
+    """The host did not take a review."""
+
+class WebhookFailureKind(_WebhookFailureKind, metaclass=_WebhookFailureKindEnumTypeWrapper):
+    """What goes wrong between us and a host."""
+
+WEBHOOK_FAILURE_KIND_UNSPECIFIED: WebhookFailureKind.ValueType  # 0
+"""Not known."""
+WEBHOOK_FAILURE_KIND_DELIVERY: WebhookFailureKind.ValueType  # 1
+"""Deliveries that could not be handled; they can be redelivered."""
+WEBHOOK_FAILURE_KIND_SWEEP: WebhookFailureKind.ValueType  # 2
+"""The host was asked for open pull requests and refused, or did not answer."""
+WEBHOOK_FAILURE_KIND_PUBLICATION: WebhookFailureKind.ValueType  # 3
+"""The host did not take a review."""
+Global___WebhookFailureKind: _TypeAlias = WebhookFailureKind  # noqa: Y015
+
+class _DeadLetterKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeadLetterKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeadLetterKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEAD_LETTER_KIND_UNSPECIFIED: _DeadLetterKind.ValueType  # 0
+    """Not known."""
+    DEAD_LETTER_KIND_DELIVERY: _DeadLetterKind.ValueType  # 1
+    """A webhook request that could not be handled."""
+    DEAD_LETTER_KIND_EVENT: _DeadLetterKind.ValueType  # 2
+    """An event on its way to review that could not be taken in."""
+    DEAD_LETTER_KIND_MESSAGE: _DeadLetterKind.ValueType  # 3
+    """A message of the broker that is no event at all; nobody knows whose it is."""
+
+class DeadLetterKind(_DeadLetterKind, metaclass=_DeadLetterKindEnumTypeWrapper):
+    """What a dead letter is."""
+
+DEAD_LETTER_KIND_UNSPECIFIED: DeadLetterKind.ValueType  # 0
+"""Not known."""
+DEAD_LETTER_KIND_DELIVERY: DeadLetterKind.ValueType  # 1
+"""A webhook request that could not be handled."""
+DEAD_LETTER_KIND_EVENT: DeadLetterKind.ValueType  # 2
+"""An event on its way to review that could not be taken in."""
+DEAD_LETTER_KIND_MESSAGE: DeadLetterKind.ValueType  # 3
+"""A message of the broker that is no event at all; nobody knows whose it is."""
+Global___DeadLetterKind: _TypeAlias = DeadLetterKind  # noqa: Y015
+
 @_typing.final
 class Delivery(_message.Message):
     """One webhook request of a code host."""
@@ -68,6 +124,7 @@ class Delivery(_message.Message):
     BODY_SIZE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Our identifier."""
     host: _builtins.str
@@ -84,6 +141,8 @@ class Delivery(_message.Message):
     """How often it was tried."""
     body_size: _builtins.int
     """Size of the body in bytes."""
+    repository: _builtins.str
+    """owner/name of the repository; empty until the body was read, and where it can't be."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it arrived."""
@@ -105,10 +164,11 @@ class Delivery(_message.Message):
         body_size: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        repository: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "body_size", b"body_size", "create_time", b"create_time", "event", b"event", "host", b"host", "host_delivery_id", b"host_delivery_id", "id", b"id", "reason", b"reason", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "body_size", b"body_size", "create_time", b"create_time", "event", b"event", "host", b"host", "host_delivery_id", b"host_delivery_id", "id", b"id", "reason", b"reason", "repository", b"repository", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -123,22 +183,30 @@ class ListDeliveriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many; 0 means 50, more than 200 means 200."""
     page_token: _builtins.str
     """`nextPageToken` of the page before."""
     state: Global___DeliveryState.ValueType
     """Only those in this state."""
+    host: _builtins.str
+    """Only those of this host."""
+    repository: _builtins.str
+    """Only those of this repository: owner/name."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         state: Global___DeliveryState.ValueType = ...,
+        host: _builtins.str = ...,
+        repository: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "page_size", b"page_size", "page_token", b"page_token", "repository", b"repository", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,3 +283,279 @@ class RedeliverDeliveryRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RedeliverDeliveryRequest: _TypeAlias = RedeliverDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class GetWebhookHealthRequest(_message.Message):
+    """Request of GetWebhookHealth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many repositories; 0 means 50, more than 200 means 200."""
+    page_token: _builtins.str
+    """`nextPageToken` of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWebhookHealthRequest: _TypeAlias = GetWebhookHealthRequest  # noqa: Y015
+
+@_typing.final
+class WebhookFailure(_message.Message):
+    """One kind of failure that stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: Global___WebhookFailureKind.ValueType
+    """What failed."""
+    reason: _builtins.str
+    """Why, in the host's words where it gave some; of the last one."""
+    count: _builtins.int
+    """How many: deliveries that are failed now, sweeps in a row, or reviews of the last thirty days."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When that was."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___WebhookFailureKind.ValueType = ...,
+        reason: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind", "reason", b"reason", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookFailure: _TypeAlias = WebhookFailure  # noqa: Y015
+
+@_typing.final
+class RepositoryHealth(_message.Message):
+    """How one repository of one host is doing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    CONNECT_TIME_FIELD_NUMBER: _builtins.int
+    LAST_DELIVERY_TIME_FIELD_NUMBER: _builtins.int
+    SWEEP_TIME_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    host: _builtins.str
+    """github, gitlab, bitbucket, azure-repos or forgejo."""
+    repository: _builtins.str
+    """owner/name; empty for deliveries whose body could not be read far enough to tell."""
+    connection_id: _builtins.str
+    """The connection it belongs to; empty: the environment's."""
+    @_builtins.property
+    def connect_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it is connected: its first delivery."""
+
+    @_builtins.property
+    def last_delivery_time(self) -> _timestamp_pb2.Timestamp:
+        """When its last delivery arrived."""
+
+    @_builtins.property
+    def sweep_time(self) -> _timestamp_pb2.Timestamp:
+        """When the host was last asked, with success, for open pull requests that no webhook announced."""
+
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___WebhookFailure]:
+        """What goes wrong; empty where nothing does."""
+
+    def __init__(
+        self,
+        *,
+        host: _builtins.str = ...,
+        repository: _builtins.str = ...,
+        connection_id: _builtins.str = ...,
+        connect_time: _timestamp_pb2.Timestamp | None = ...,
+        last_delivery_time: _timestamp_pb2.Timestamp | None = ...,
+        sweep_time: _timestamp_pb2.Timestamp | None = ...,
+        failures: _abc.Iterable[Global___WebhookFailure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connect_time", b"connect_time", "last_delivery_time", b"last_delivery_time", "sweep_time", b"sweep_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connect_time", b"connect_time", "connection_id", b"connection_id", "failures", b"failures", "host", b"host", "last_delivery_time", b"last_delivery_time", "repository", b"repository", "sweep_time", b"sweep_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepositoryHealth: _TypeAlias = RepositoryHealth  # noqa: Y015
+
+@_typing.final
+class GetWebhookHealthResponse(_message.Message):
+    """Response of GetWebhookHealth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty on the last one."""
+    @_builtins.property
+    def repositories(self) -> _containers.RepeatedCompositeFieldContainer[Global___RepositoryHealth]:
+        """By host and repository."""
+
+    def __init__(
+        self,
+        *,
+        repositories: _abc.Iterable[Global___RepositoryHealth] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "repositories", b"repositories"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWebhookHealthResponse: _TypeAlias = GetWebhookHealthResponse  # noqa: Y015
+
+@_typing.final
+class DeadLetter(_message.Message):
+    """Something that nobody could handle. It is kept, and can be handled again once the cause is mended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    TOPIC_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Our identifier."""
+    kind: Global___DeadLetterKind.ValueType
+    """What it is."""
+    topic: _builtins.str
+    """The host's kind of event, or our topic."""
+    reason: _builtins.str
+    """Why it is dead."""
+    attempts: _builtins.int
+    """How often it was tried."""
+    size: _builtins.int
+    """Its size in bytes."""
+    host: _builtins.str
+    """The host; empty where that is not known."""
+    repository: _builtins.str
+    """owner/name of the repository; empty where that is not known."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it arrived."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: Global___DeadLetterKind.ValueType = ...,
+        topic: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        size: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        host: _builtins.str = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "create_time", b"create_time", "host", b"host", "id", b"id", "kind", b"kind", "reason", b"reason", "repository", b"repository", "size", b"size", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
+
+@_typing.final
+class ListDeadLettersRequest(_message.Message):
+    """Request of ListDeadLetters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many; 0 means 50, more than 200 means 200."""
+    page_token: _builtins.str
+    """`nextPageToken` of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadLettersRequest: _TypeAlias = ListDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class ListDeadLettersResponse(_message.Message):
+    """Response of ListDeadLetters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Where the next page begins; empty on the last one."""
+    @_builtins.property
+    def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]:
+        """The dead letters."""
+
+    def __init__(
+        self,
+        *,
+        dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeadLettersResponse: _TypeAlias = ListDeadLettersResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLetterRequest(_message.Message):
+    """Request of ReplayDeadLetter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Which one."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLetterRequest: _TypeAlias = ReplayDeadLetterRequest  # noqa: Y015

@@ -35,6 +35,11 @@ class DeliveryServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.GetWebhookHealth = channel.unary_unary(
+                '/lintel.webhooks.v1.DeliveryService/GetWebhookHealth',
+                request_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.GetWebhookHealthRequest.SerializeToString,
+                response_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.GetWebhookHealthResponse.FromString,
+                _registered_method=True)
         self.ListDeliveries = channel.unary_unary(
                 '/lintel.webhooks.v1.DeliveryService/ListDeliveries',
                 request_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.SerializeToString,
@@ -50,11 +55,28 @@ class DeliveryServiceStub:
                 request_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryRequest.SerializeToString,
                 response_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.Delivery.FromString,
                 _registered_method=True)
+        self.ListDeadLetters = channel.unary_unary(
+                '/lintel.webhooks.v1.DeliveryService/ListDeadLetters',
+                request_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeadLettersRequest.SerializeToString,
+                response_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeadLettersResponse.FromString,
+                _registered_method=True)
+        self.ReplayDeadLetter = channel.unary_unary(
+                '/lintel.webhooks.v1.DeliveryService/ReplayDeadLetter',
+                request_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ReplayDeadLetterRequest.SerializeToString,
+                response_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.DeadLetter.FromString,
+                _registered_method=True)
 
 
 class DeliveryServiceServicer:
     """What the code hosts sent, and what became of it.
     """
+
+    def GetWebhookHealth(self, request, context):
+        """Answers for each host and repository when it was last heard of, and what goes wrong there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ListDeliveries(self, request, context):
         """Lists deliveries, newest first.
@@ -77,9 +99,29 @@ class DeliveryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDeadLetters(self, request, context):
+        """Lists what is set aside as nobody could handle it, newest first: deliveries that failed, and events that review
+        could not take in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetter(self, request, context):
+        """Handles a dead letter again, as it is stored. WRONG_STATE if it is no longer dead.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeliveryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'GetWebhookHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhookHealth,
+                    request_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.GetWebhookHealthRequest.FromString,
+                    response_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.GetWebhookHealthResponse.SerializeToString,
+            ),
             'ListDeliveries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDeliveries,
                     request_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeliveriesRequest.FromString,
@@ -95,6 +137,16 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
                     request_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryRequest.FromString,
                     response_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.Delivery.SerializeToString,
             ),
+            'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeadLetters,
+                    request_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeadLettersRequest.FromString,
+                    response_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeadLettersResponse.SerializeToString,
+            ),
+            'ReplayDeadLetter': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetter,
+                    request_deserializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ReplayDeadLetterRequest.FromString,
+                    response_serializer=lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.DeadLetter.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'lintel.webhooks.v1.DeliveryService', rpc_method_handlers)
@@ -106,6 +158,33 @@ def add_DeliveryServiceServicer_to_server(servicer, server):
 class DeliveryService:
     """What the code hosts sent, and what became of it.
     """
+
+    @staticmethod
+    def GetWebhookHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.webhooks.v1.DeliveryService/GetWebhookHealth',
+            lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.GetWebhookHealthRequest.SerializeToString,
+            lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.GetWebhookHealthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ListDeliveries(request,
@@ -178,6 +257,60 @@ class DeliveryService:
             '/lintel.webhooks.v1.DeliveryService/RedeliverDelivery',
             lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.RedeliverDeliveryRequest.SerializeToString,
             lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.Delivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.webhooks.v1.DeliveryService/ListDeadLetters',
+            lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeadLettersRequest.SerializeToString,
+            lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ListDeadLettersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lintel.webhooks.v1.DeliveryService/ReplayDeadLetter',
+            lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.ReplayDeadLetterRequest.SerializeToString,
+            lintel_dot_webhooks_dot_v1_dot_delivery__service__pb2.DeadLetter.FromString,
             options,
             channel_credentials,
             insecure,

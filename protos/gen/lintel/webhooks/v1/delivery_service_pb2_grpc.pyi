@@ -16,15 +16,31 @@ class DeliveryServiceStub:
     """What the code hosts sent, and what became of it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    GetWebhookHealth: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.GetWebhookHealthRequest, _delivery_service_pb2.GetWebhookHealthResponse]
+    """Answers for each host and repository when it was last heard of, and what goes wrong there."""
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeliveriesRequest, _delivery_service_pb2.ListDeliveriesResponse]
     """Lists deliveries, newest first."""
     GetDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.GetDeliveryRequest, _delivery_service_pb2.Delivery]
     """Answers one delivery."""
     RedeliverDelivery: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.RedeliverDeliveryRequest, _delivery_service_pb2.Delivery]
     """Handles a delivery again, from its stored body."""
+    ListDeadLetters: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ListDeadLettersRequest, _delivery_service_pb2.ListDeadLettersResponse]
+    """Lists what is set aside as nobody could handle it, newest first: deliveries that failed, and events that review
+    could not take in.
+    """
+    ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_delivery_service_pb2.ReplayDeadLetterRequest, _delivery_service_pb2.DeadLetter]
+    """Handles a dead letter again, as it is stored. WRONG_STATE if it is no longer dead."""
 
 class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the code hosts sent, and what became of it."""
+
+    @_abc_1.abstractmethod
+    def GetWebhookHealth(
+        self,
+        request: _delivery_service_pb2.GetWebhookHealthRequest,
+        context: _aio.ServicerContext[_delivery_service_pb2.GetWebhookHealthRequest, _abc.Awaitable[_delivery_service_pb2.GetWebhookHealthResponse]],
+    ) -> _abc.Awaitable[_delivery_service_pb2.GetWebhookHealthResponse]:
+        """Answers for each host and repository when it was last heard of, and what goes wrong there."""
 
     @_abc_1.abstractmethod
     def ListDeliveries(
@@ -49,5 +65,23 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_delivery_service_pb2.RedeliverDeliveryRequest, _abc.Awaitable[_delivery_service_pb2.Delivery]],
     ) -> _abc.Awaitable[_delivery_service_pb2.Delivery]:
         """Handles a delivery again, from its stored body."""
+
+    @_abc_1.abstractmethod
+    def ListDeadLetters(
+        self,
+        request: _delivery_service_pb2.ListDeadLettersRequest,
+        context: _aio.ServicerContext[_delivery_service_pb2.ListDeadLettersRequest, _abc.Awaitable[_delivery_service_pb2.ListDeadLettersResponse]],
+    ) -> _abc.Awaitable[_delivery_service_pb2.ListDeadLettersResponse]:
+        """Lists what is set aside as nobody could handle it, newest first: deliveries that failed, and events that review
+        could not take in.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetter(
+        self,
+        request: _delivery_service_pb2.ReplayDeadLetterRequest,
+        context: _aio.ServicerContext[_delivery_service_pb2.ReplayDeadLetterRequest, _abc.Awaitable[_delivery_service_pb2.DeadLetter]],
+    ) -> _abc.Awaitable[_delivery_service_pb2.DeadLetter]:
+        """Handles a dead letter again, as it is stored. WRONG_STATE if it is no longer dead."""
 
 def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _aio.Server) -> None: ...

@@ -7,7 +7,7 @@ So what is counted as a hit was one.
 import asyncio
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ _HOST_OPERATIONS = (
     "pulls/update-review",
 )
 _HOST_FAILURES = ("500", "502", "429", "close", "stall")
-_PATIENCE = 12.0  # seconds to wait for work in flight of a kind
+_PATIENCE = 6.0  # seconds to wait for work in flight of a kind
 Looks = Callable[[], Awaitable[bool]]
 _NOT_NOW = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
@@ -40,6 +40,7 @@ class Tally:
 
     done: Counter[str] = field(default_factory=Counter)
     hit: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     doubtful: int = 0  # model calls that were on their way, at most
 
     def note(self, kind: str, hit: bool) -> None:
@@ -59,6 +60,7 @@ class Driver:
         self._chance = chance
         self._down: set[str] = set()
         self._mending: set[asyncio.Task[None]] = set()
+        self._progress = (0, 1, time.monotonic(), 100.0)
 
     def plan(self, counts: Mapping[str, int]) -> list[str]:
         """Answer the kinds of `counts` in an order of the seed."""
@@ -66,8 +68,11 @@ class Driver:
         self._chance.shuffle(kinds)
         return kinds
 
-    async def run(self, kinds: list[str], gap: float) -> None:
-        """Do one thing after the other, `gap` seconds apart on average, while the mending of earlier ones goes on."""
+    async def run(self, kinds: list[str], gap: float, longest: float) -> None:
+        """Do one thing after the other, `gap` seconds apart on average, while the mending of earlier ones goes on.
+
+        What is not begun after `longest` seconds is left undone.
+        """
         acts: dict[str, Callable[[], Awaitable[None]]] = {
             **{f"kill {role}": self._killer(role) for role in ROLES},
             "kill envoy": self._kill_envoy,
@@ -83,9 +88,22 @@ class Driver:
             "cut connections": self._cut,
             "fail host": self._fail_host,
         }
-        for kind in kinds:
+        begun = time.monotonic()
+        for number, kind in enumerate(kinds):
+            since = time.monotonic()
+            if since - begun > longest:
+                break
+            self._progress = (number, len(kinds), since, (since - begun) / max(number, 1))
             await acts[kind]()
+            self.tally.seconds[kind] += time.monotonic() - since
             await asyncio.sleep(self._chance.uniform(0, 2 * gap))
+        self._progress = (1, 1, 0.0, 0.0)
+
+    def progress(self) -> float:
+        """How much of the plan is done, from 0 to 1: the traffic keeps pace with it, so that there is always some."""
+        number, of, since, usual = self._progress
+        part = min((time.monotonic() - since) / (usual or 1), 0.9) if number < of else 0.0
+        return (number + part) / of
 
     async def mend(self) -> None:
         """Return when everything that was broken runs again."""

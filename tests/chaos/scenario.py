@@ -25,7 +25,7 @@ class Form:
     name: str
     pull_requests: int
     pushes: int  # heads of a pull request, at most
-    seconds: float  # of traffic
+    seconds: float  # after which nothing more is broken
     hostile: int
     uploads: int
     breaks: dict[str, int] = field(hash=False)
@@ -65,7 +65,7 @@ SHORT = Form(
     name="short",
     pull_requests=14,
     pushes=3,
-    seconds=22,
+    seconds=45,
     hostile=5,
     uploads=6,
     breaks={
@@ -94,15 +94,15 @@ async def run_seed(seed: int, form: Form, *, module: str = "services", keep_logs
     place = Path(tempfile.mkdtemp(prefix="lr-"))
     try:
         changes = write_history(place / "r", form.pull_requests, form.pushes, chance["history"])
-        steps = script(chance["traffic"], changes, form.seconds, form.hostile, form.uploads)
+        steps = script(chance["traffic"], changes, form.hostile, form.uploads)
         async with running_world(place / "r", WITH_BROKER, module=module) as world:
             started = time.monotonic()
             sender = Sender(world.webhook_url)
             traffic = Traffic(world, sender, changes, chance["sending"])
             driver = Driver(world, sender, traffic, chance["breaking"])
-            playing = asyncio.create_task(traffic.play(steps))
+            playing = asyncio.create_task(traffic.play(steps, driver.progress))
             try:
-                await driver.run(driver.plan(form.breaks), form.gap)
+                await driver.run(driver.plan(form.breaks), form.gap, form.seconds)
                 await driver.mend()
                 await playing
             finally:
@@ -134,6 +134,7 @@ async def run_seed(seed: int, form: Form, *, module: str = "services", keep_logs
         "redeliveries": sender.redeliveries,
         "uploads": len(traffic.uploaded),
         "hit of done": {kind: f"{driver.tally.hit[kind]}/{done}" for kind, done in sorted(driver.tally.done.items())},
+        "seconds by kind": {kind: round(spent, 1) for kind, spent in sorted(driver.tally.seconds.items())},
         "host failures met": host_failures,
         "calls that a crash hit": driver.tally.doubtful,
         "waits cut short at rest": hurried,

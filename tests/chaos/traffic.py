@@ -6,7 +6,6 @@ All that is random is drawn from the seed before the first request; how long thi
 import asyncio
 import json
 import random
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +23,9 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happens at a second of the run."""
+    """Something that happens on the code host, and what becomes of its webhook."""
 
-    at: float
+    at: float  # of the run, from 0 to 1
     action: str  # opened, synchronize, closed, reopened, edited, hostile, upload
     number: int = 0
     head: int = 0  # the place of the head among those of the pull request
@@ -35,8 +34,8 @@ class Step:
     patience: int = 0  # how often an operator sends again what got no 2xx
 
 
-def script(chance: random.Random, changes: Sequence[Change], seconds: float, hostile: int, uploads: int) -> list[Step]:
-    """Draw what happens within `seconds`; the last tenth is left to the webhooks that are late."""
+def script(chance: random.Random, changes: Sequence[Change], hostile: int, uploads: int) -> list[Step]:
+    """Draw what happens, in the order in which it does."""
     steps: list[Step] = []
 
     def add(at: float, action: str, number: int, head: int, *, sure: bool = False) -> None:
@@ -46,20 +45,20 @@ def script(chance: random.Random, changes: Sequence[Change], seconds: float, hos
         steps.append(Step(at, action, number, head, delay, again, patience))
 
     for number, change in enumerate(changes, start=1):
-        begin = chance.uniform(0, seconds / 2)
+        begin = chance.uniform(0, 0.6)
         pushes = chance.randint(2, len(change.heads)) - 1
-        times = sorted(chance.uniform(begin, seconds * 0.9) for _ in range(pushes))
+        times = sorted(chance.uniform(begin, 0.95) for _ in range(pushes))
         add(begin, "opened", number, 0, sure=not times and chance.random() < 0.9)
         for head, at in enumerate(times, start=1):
             add(at, "synchronize", number, head, sure=head == pushes and chance.random() < 0.9)
         if chance.random() < 0.5:
-            add(chance.uniform(begin, seconds * 0.9), "edited", number, -1)
+            add(chance.uniform(begin, 0.95), "edited", number, -1)
         if chance.random() < 0.15:
-            at = chance.uniform(begin, seconds * 0.8)
+            at = chance.uniform(begin, 0.8)
             add(at, "closed", number, -1)
-            add(at + chance.uniform(0.2, seconds * 0.1), "reopened", number, -1, sure=True)
-    steps += [Step(chance.uniform(0, seconds), "hostile") for _ in range(hostile)]
-    steps += [Step(chance.uniform(0, seconds * 0.9), "upload", patience=100) for _ in range(uploads)]
+            add(at + chance.uniform(0.001, 0.1), "reopened", number, -1, sure=True)
+    steps += [Step(chance.uniform(0, 1), "hostile") for _ in range(hostile)]
+    steps += [Step(chance.uniform(0, 0.95), "upload", patience=100) for _ in range(uploads)]
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -99,11 +98,11 @@ class Traffic:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _last: dict[int, int] = field(default_factory=dict)
 
-    async def play(self, steps: Sequence[Step]) -> None:
-        """Return when everything has happened and been sent, or been given up."""
-        begun = time.monotonic()
+    async def play(self, steps: Sequence[Step], progress: Callable[[], float]) -> None:
+        """Return when everything has happened and been sent, or been given up; `progress` says how far the run is."""
         for step in steps:
-            await asyncio.sleep(max(begun + step.at - time.monotonic(), 0))
+            while step.at > progress():
+                await asyncio.sleep(0.02)
             if step.action == "hostile":
                 what, headers, body = hostile_delivery(self.chance)
                 self._spawn(self._send(headers, body, 0, "", Step(0, "hostile", patience=5), hostile=what))

@@ -37,6 +37,7 @@ TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3  # a made-up one, in the form of a real one
 SECRET = "a webhook secret of the chaos suite"
 MODEL_KEY = "the key of the emulated model"
 CRYPTO_KEY = "8f3b1c5d7e9a0246ab13cd57ef9024688642e0fa97dc53b1f1d3b5a7c9e80f2d"
+JWT_SECRET = "1c5b7d9e8f3a0246ab13cd57ef9024688642e0fa97dc53b1f1d3b5a7c9e80f2d"
 DATABASE = "lintel"
 # A crash of a process must lose nothing; that the disk survives a loss of power is Postgres's own promise.
 POSTGRES = {"fsync": "off", "full_page_writes": "off", "max_connections": "200"}
@@ -44,6 +45,7 @@ LEASE_SECONDS = 6.0
 PUBLICATION_LEASE_SECONDS = 8.0
 SETTINGS = {
     "API_CRYPTO_KEY": CRYPTO_KEY,
+    "API_JWT_SECRET": JWT_SECRET,
     "GITHUB_WEBHOOK_SECRET": SECRET,
     "GITHUB_TOKEN": TOKEN,
     "API_OPEN_AI_API_KEY": MODEL_KEY,

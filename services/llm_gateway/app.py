@@ -55,6 +55,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         stack.push_async_callback(orgs.close)
         calls = CallStore(database)
         ledger = Ledger(calls)
+        stack.push_async_callback(ledger.aclose)
         opened = OpenedModels(lambda model: open_model(model, network))
         stack.push_async_callback(opened.aclose)
         keys = ModelKeys(CredentialStore(database), vault, address_guard(network))

@@ -10,7 +10,7 @@ from services.review.analyzers.target import Target
 
 NAME = re.compile(r"[A-Za-z_$][\w$]{3,}")
 # Words put together are names; a plain word that is gone from the code may have been any word.
-_PUT_TOGETHER = re.compile(r"\b(?=\w{8})(?:[A-Za-z]+_\w+|[A-Za-z]*[a-z][A-Z]\w*)")
+_PUT_TOGETHER = re.compile(r"\b(?=\w{8})(?:_*[A-Za-z]+_\w+|[A-Za-z]*[a-z][A-Z]\w*)")
 _LARGE = 200  # changed lines of code and tests
 _MOVED_LINE = 12  # characters from which a line that comes back is no accident
 

@@ -29,6 +29,7 @@ _HARM_WITHIN = 15  # lines
 _SOURCES = re.compile(rb"^\s*(?:source|\.)\s+\S", re.M)  # what is read may set errexit or a trap
 _TEMPLATES = frozenset({"j2", "jinja", "jinja2", "erb", "tmpl", "tpl", "template", "tftpl", "in"})
 _KEYS = re.compile(r"\$\{!\w+\[[@*]\]\}")  # keys of an array, mostly numbers
+_ENDLESS = re.compile(r"\s*(?:while|until)\b")  # a loop that is left by break
 _HIDES = re.compile(r"on line (\d+)")
 _USUAL_IN_TESTS = {2091, 2115, 2164}  # a test that goes wrong there fails, as it should
 
@@ -119,6 +120,8 @@ def _is_usual(code: int, message: str, row: int, text: str, script: bytes) -> bo
     """Whether a finding does no harm, told by what stands around it."""
     if code == _CD:
         return _SOURCES.search(script) is not None or not _harms_after(script, row)
+    if code == 2157:
+        return _ENDLESS.match(text) is not None
     if code == 2068:
         return _KEYS.search(text) is not None
     if code in (2221, 2222):  # two patterns of one branch do the same

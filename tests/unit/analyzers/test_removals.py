@@ -75,6 +75,11 @@ def test_a_test_that_names_what_the_code_uses_no_more_goes_with_it(tmp_path: Pat
     assert len(found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " LinkedTree\n-y = LinkedTree()\n x"))) == 1
 
 
+def test_names_that_begin_with_an_underscore_are_names(tmp_path: Path) -> None:
+    tests = " x\n-def test_same():\n-    assert A._SHARED_WORDS is B._SHARED_WORDS\n x"
+    assert found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " x\n-_SHARED_WORDS = {}\n x")) == []
+
+
 def test_an_override_that_goes_lets_the_inherited_test_run(tmp_path: Path) -> None:
     body = " x\n-    @expectedFailure\n-    def test_a(self):\n-        super().test_a()\n x"
     assert found(tmp_path, ("tests/test_a.py", body)) == []
@@ -199,6 +204,8 @@ def test_a_comparison_with_a_snapshot_is_no_test_to_miss(tmp_path: Path) -> None
     body = " x\n-  it('renders', async () => {\n-    expect(html()).toMatchSnapshot()\n-  })\n x"
     assert found(tmp_path, ("a.spec.ts", body)) == []
     assert len(found(tmp_path, ("a.spec.ts", body.replace("toMatchSnapshot()", "toBe('a')")))) == 1
+    shifted = " x\n-  it('renders', async () => {\n-    draw('a')\n     expect(html()).toMatchSnapshot()\n   })\n"
+    assert found(tmp_path, ("a.spec.ts", shifted)) == []
 
 
 def test_an_assertion_that_goes_with_its_preparation_belongs_to_another_test(tmp_path: Path) -> None:

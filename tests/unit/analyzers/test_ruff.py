@@ -130,6 +130,18 @@ def test_a_file_without_content_is_said(tmp_path: Path) -> None:
         ("from jinja2 import Environment\nEnvironment().get_template('a.html')\n", ["S701"]),
         ("from keys import key\n\n\ndef test(key): ...\n", []),
         ("def key(): ...\n\n\ndef key(): ...\n", ["F811"]),
+        ("def f(names=[]):\n    return len(names)\n", []),
+        ("def f(names=['all']):\n    names.append(1)\n", []),
+        ("def f(names=[]):\n    names.append(1)\n", ["B006"]),
+        ("def f(names={}):\n    names['a'] = 1\n", ["B006"]),
+        ("class A:\n    def f(self, names=[]):\n        self.names = names\n", ["B006"]),
+        ("class A:\n    def f(self) -> 'Other': ...\n", []),
+        ("class A:\n    def f(self) -> Other: ...\n", ["F821"]),
+        ("print('Other', Other)\n", ["F821"]),
+        ("import sys\n\nif sys.version_info < (3,):\n    text = unicode\n", []),
+        ("text = unicode\n", ["F821"]),
+        ("import zipfile\n\nwith zipfile.ZipFile('a') as found:\n    found.extractall()\n", []),
+        ("import tarfile\n\nwith tarfile.open('a') as found:\n    found.extractall()\n", ["S202"]),
     ],
 )
 def test_what_stands_around_decides(source: str, rules: list[str], tmp_path: Path) -> None:

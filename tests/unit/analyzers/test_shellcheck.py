@@ -148,6 +148,8 @@ def test_what_stands_around_decides(tmp_path: Path) -> None:
     assert found(check(tmp_path, f"#!/bin/bash\nsource ./lib.sh\n{lost}")) == []
     assert found(check(tmp_path, "#!/bin/bash\nfor i in ${!list[@]}; do echo $i; done\n")) == []
     assert found(check(tmp_path, "#!/bin/bash\nfor i in ${list[@]}; do echo $i; done\n")) == [(2, "SC2068")]
+    assert found(check(tmp_path, '#!/bin/bash\nwhile [ -n "Y" ]; do break; done\n')) == []
+    assert found(check(tmp_path, '#!/bin/bash\nif [ -n "Y" ]; then echo x; fi\n')) == [(2, "SC2157")]
     one = "#!/bin/bash\ncase $1 in\n  -?|-h) echo x;;\nesac\n"
     assert found(check(tmp_path, one)) == []
     assert (3, "SC2221") in found(check(tmp_path, one.replace("|-h) echo x;;", ") echo x;;\n  -h) echo y;;")))

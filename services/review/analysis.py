@@ -90,8 +90,17 @@ async def _estimated(
         f"dry run: {files} would be sent to a model in {calls} with about {found.input_tokens:,} tokens, instructions "
         "included; what it finds takes further calls to verify"
     )
-    use = ModelUse(choice.provider, choice.model, 0, found.input_tokens, 0, 0, None, "")
-    return _Asked(analysis, (use,), notes=(about, *found.notes))
+    price = choice.usd_per_million_tokens
+    cost = None if price is None else round(found.input_tokens * price[0] / 1e6, 6)
+    use = ModelUse(choice.provider, choice.model, 0, found.input_tokens, 0, 0, cost, "")
+    return _Asked(analysis, (use,), notes=(about, _costs(choice, cost), *found.notes))
+
+
+def _costs(choice: ModelChoice, cost: float | None) -> str:
+    if cost is None or choice.usd_per_million_tokens is None:
+        return f"dry run: what {choice.model} costs is not known (LINTEL_MODEL_PRICES can say it)"
+    answers = choice.usd_per_million_tokens[1] / 1000
+    return f"dry run: to read them costs about {cost:.4f} USD, each 1,000 tokens of its answers {answers:.4f} USD"
 
 
 async def _ask(run: Run, model: ModelPass, choice: ModelChoice, child: AnalysisChild, analysis: Analysis) -> _Asked:

@@ -57,6 +57,7 @@ class ModelChoice:
 
     provider: str
     model: str
+    usd_per_million_tokens: tuple[float, float] | None = None  # sent and received; None: not known
 
 
 @dataclass(frozen=True, slots=True)

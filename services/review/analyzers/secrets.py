@@ -31,6 +31,9 @@ _NAMES = {
     "stripe-webhook-secret": "Stripe webhook secret",
     "google-api-key": "Google API key",
     "google-oauth-secret": "Google OAuth client secret",
+    "google-access-token": "Google access token",
+    "openrouter-key": "OpenRouter API key",
+    "groq-key": "Groq API key",
     "anthropic-key": "Anthropic API key",
     "openai-key": "OpenAI API key",
     "npm-token": "npm access token",
@@ -214,6 +217,9 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "slack-token": lambda value: len(value) >= 24 and any(c.isdigit() for c in value),
     "openai-key": lambda value: len(value) >= 40,
     "anthropic-key": lambda value: len(value) >= 40,
+    "openrouter-key": lambda value: len(value) >= 60,
+    "groq-key": lambda value: len(value) == 56,
+    "google-access-token": lambda value: len(value) >= 60,
 }
 
 

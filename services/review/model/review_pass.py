@@ -33,7 +33,7 @@ CONCURRENCY = 3
 PASS_SECONDS = 900.0
 _OVERHEAD = 400  # tokens of roles, border and schema
 # What is wrong with one answer says nothing about the next; any other failure would only be repeated.
-_LOCAL_FAULTS = {"refusal", "content_filter", "cut_off", "empty", "oversized", "no_finish"}
+_LOCAL_FAULTS = {"refusal", "content_filter", "incomplete", "empty", "oversized", "no_finish", "schema_mismatch"}
 _logger = log.get("model_pass")
 ReadT = TypeVar("ReadT")
 
@@ -75,7 +75,7 @@ class TwoCallPass:
     async def chosen(self, run: Run) -> ModelChoice | None:
         """Answer which model would be asked; raises AppError where that cannot be told."""
         found = await self._models.describe(run.organization_id)
-        return ModelChoice(found.provider, found.model) if found else None
+        return ModelChoice(found.provider, found.model, found.usd_per_million_tokens) if found else None
 
     async def estimate(self, run: Run, view: SourceView) -> Estimate:
         """Answer the calls that would read the view, and their tokens; raises AppError where there is no model."""
@@ -256,6 +256,7 @@ def _notes(packing: Packing, state: _State, asker: Asker) -> list[str]:
             f"a worker stopped while {asker.in_doubt()} calls of the model were under way; they were made again, and "
             "may have been charged twice"
         )
+    notes += sorted(asker.fallbacks)
     if asker.estimated:
         notes.append("the model's provider did not report all tokens: the numbers are estimates")
     return notes

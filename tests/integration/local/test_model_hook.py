@@ -160,8 +160,18 @@ async def test_a_dry_run_names_the_model_and_does_not_call_it() -> None:
     assert report.notes == (
         "dry run: 1 file would be sent to a model in 2 calls with about 1,234 tokens, instructions included; what it "
         "finds takes further calls to verify",
+        "dry run: what gpt-x costs is not known (LINTEL_MODEL_PRICES can say it)",
         "a note",
     )
+
+
+async def test_a_dry_run_tells_what_reading_would_cost() -> None:
+    report = await run(Pass(choice=ModelChoice("openai", "gpt-x", (2.5, 10.0))), dry_run=True)
+    assert report.models[0].cost_usd == pytest.approx(1_234 * 2.5 / 1e6)
+    assert report.notes[1] == (
+        "dry run: to read them costs about 0.0031 USD, each 1,000 tokens of its answers 0.0100 USD"
+    )
+    assert receipt(report)["models"][0]["cost_usd"] == pytest.approx(1_234 * 2.5 / 1e6)
 
 
 async def test_skipped_files_are_not_shown() -> None:

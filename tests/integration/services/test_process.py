@@ -40,7 +40,7 @@ def environment(directory: Path, dsn: str) -> dict[str, str]:
 async def ready(process: asyncio.subprocess.Process) -> dict[str, object]:
     """Wait for the line that says so."""
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         async for line in process.stderr:
             event: dict[str, object] = json.loads(line)
             if event["event"] == "ready":

@@ -68,7 +68,8 @@ class System:
     async def _is_settled(self) -> bool:
         open_rows = await self.owner.fetchval(
             "SELECT (SELECT count(*) FROM webhooks.deliveries WHERE state = 'RECEIVED') "
-            "+ (SELECT count(*) FROM webhooks.outbox WHERE sent_time IS NULL) "
+            "+ (SELECT count(*) FROM webhooks.outbox o WHERE NOT EXISTS "
+            "(SELECT FROM review.inbox i WHERE i.id = o.id)) "
             "+ (SELECT count(*) FROM review.inbox WHERE state = 'RECEIVED') "
             "+ (SELECT count(*) FROM review.runs WHERE state IN ('QUEUED', 'RUNNING'))"
         )

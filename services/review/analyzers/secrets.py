@@ -244,6 +244,8 @@ def _is_real_value(match: re.Match[str]) -> bool:
         return False
     if re.search(r"\\u[0-9a-fA-F]{4}", value) or re.match(r"(?i)credentials?_?id\b", match["name"]):
         return False  # text of another script; and the name by which Jenkins knows a secret is none
+    if value.startswith(("phc_", "pk_")) or re.match(r"(?i).*csrf", match.string[: match.start()]):
+        return False  # made for browsers, who all know them
     digits = sum(c.isdigit() for c in value)
     letters = sum(c.isalpha() for c in value)
     if digits < 3 or letters < 3 or value.count("/") > 2 or value.count(".") > 2 or "://" in value:

@@ -105,6 +105,8 @@ def test_the_checksum_decides() -> None:
         'integrity: "sha512-' + "x8Jq2vKz91LmWp4Rt7aa" + '=="',
         "credentialsId: '3f9ba4d5-100d-45b0-a3c4-633fd6061207',",
         '"regenerate_secret": "' + "\\u91cd\\u65b0\\u751f\\u6210" + '",',
+        '"api_key": "phc_6cmXy4MEbLfNGezqGjuUTY8abLu0sAwtGzZFpQW97lc",',
+        "csrf_token = '40a227fcf12c380d7d3c81af2cd8c5e8'",
         "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
     ],
 )

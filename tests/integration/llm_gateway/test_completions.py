@@ -187,7 +187,9 @@ async def test_a_stream_whose_caller_goes_away_ends_at_the_provider_and_is_count
     made = await world([Said("some text", end="stall")])
     request = pb.StreamCompleteRequest(completion=made.request(json_schema="", input="x" * 3000))
     async with stream(made.llm.StreamComplete(request, timeout=60)) as pieces:
-        assert (await pieces.read()).text
+        async for piece in pieces:
+            assert piece.text
+            break
     await asyncio.wait_for(made.emulator.hung_up.wait(), 30)
     (row,) = await until(made, "state <> 'PENDING'")
     assert (row["state"], row["outcome"]) == ("FAILED", "cancelled")

@@ -9,7 +9,6 @@ from services.auth.accounts import Accounts
 from services.auth.api_keys import ApiKeys, utc_now
 from services.auth.clients import Directory
 from services.auth.config import AuthSettings
-from services.auth.mail import Mailer, check_smtp_url
 from services.auth.passwords import Passwords
 from services.auth.resets import PasswordResets
 from services.auth.session_store import SessionStore
@@ -21,6 +20,7 @@ from services.auth.throttle_store import ThrottleStore
 from services.auth.user_store import UserStore
 from services.kit.app import Mesh, serving
 from services.kit.config import load
+from services.kit.mail import Mailer, check_smtp_url
 from services.kit.postgres.pool import Database
 from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from services.auth.mail import check_smtp_url
 from services.kit.config import Settings
 from services.kit.crypto import CryptoSettings
+from services.kit.mail import check_smtp_url
 from services.kit.postgres.settings import DatabaseSettings
 
 FEWEST_BYTES = 32  # contract section 7; as many as the key that is made of it

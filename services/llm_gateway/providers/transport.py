@@ -105,6 +105,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         key = (url.scheme, url.host, url.port)
         if key in self._permitted:
             return
+        if URL(str(url), encoded=True).raw_host != url.raw_host.decode():
+            raise BlockedAddressError("the host is read in two ways", request=request)
         try:
             origin = addresses.check_url(f"{url.scheme}://{url.netloc.decode()}", self._rules)
         except AddressError as error:

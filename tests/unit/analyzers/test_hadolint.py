@@ -61,6 +61,11 @@ def test_the_shell_is_the_one_that_shell_names(tmp_path: Path) -> None:
     assert found(check(tmp_path, source % 'SHELL ["/bin/bash", "-o", "pipefail", "-c"]\n')) == []
 
 
+def test_a_here_document_is_no_broken_file(tmp_path: Path) -> None:
+    assert found(check(tmp_path, "FROM a:1\nCOPY <<'EOF' /x\n: \"${A:=1}\"\nEOF\nRUNN x\n")) == []
+    assert [rule for _, rule in found(check(tmp_path, "FROM a:1\nRUNN x\n"))] == ["DL1000"]
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

@@ -1,4 +1,4 @@
-"""Roles on their own, several of each at once: reached, killed, drained, and honest about themselves and the engines."""
+"""Roles on their own, workers several at once: reached, killed, drained, and honest about themselves."""
 
 import asyncio
 import json

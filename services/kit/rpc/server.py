@@ -61,7 +61,7 @@ class RpcServer:
         with_reflection: bool = True,
         repeatable: Repeatable | None = None,
         caller_rate: Rate = CALLER_RATE,
-        max_calls: int = MAX_CONCURRENT_CALLS,
+        max_calls: int | None = None,
         is_shared: bool = False,
     ) -> None:
         """Without an authenticator the listener is internal: the mesh's roles are let in, and nobody else.
@@ -86,7 +86,7 @@ class RpcServer:
                 middlewares.identify,
                 middlewares.access_log,
                 middlewares.limit_time,
-                middlewares.admit(max_calls, name),
+                middlewares.admit(max_calls or MAX_CONCURRENT_CALLS, name),
                 *identity,
                 middlewares.validate,
                 *([repeatable.middleware(services)] if repeatable is not None else []),

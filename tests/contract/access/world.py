@@ -4,7 +4,7 @@ import itertools
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -239,4 +239,5 @@ async def running_world(database: Database) -> AsyncIterator[World]:
             for name, make in THINGS.items():
                 if name not in ("diff", "diff_bytes"):
                     await make(world, side)
+        await world.run(replace(own, repository=UNASSIGNED), "PUBLISHED")
         yield world

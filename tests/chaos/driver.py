@@ -63,9 +63,12 @@ class Driver:
         self._progress = (0, 1, time.monotonic(), 100.0)
 
     def plan(self, counts: Mapping[str, int]) -> list[str]:
-        """Answer the kinds of `counts` in an order of the seed."""
-        kinds = [kind for kind, count in counts.items() for _ in range(count)]
-        self._chance.shuffle(kinds)
+        """Answer the kinds of `counts` in rounds, each in an order of the seed: all come early, and all come again."""
+        kinds: list[str] = []
+        for number in range(max(counts.values())):
+            due = [kind for kind, count in counts.items() if count > number]
+            self._chance.shuffle(due)
+            kinds += due
         return kinds
 
     async def run(self, kinds: list[str], gap: float, longest: float) -> None:
@@ -259,6 +262,7 @@ class Driver:
         await self._kill_engine(kind, "broker", self.world.broker, self._is_anything_on_its_way, wipe=True)
 
     async def _kill_mongodb(self) -> None:
+        self._traffic.upload_now()  # one takes so little time that none may be on its way
         await self._kill_engine("kill mongodb", "documents", self.world.documents, self._is_an_upload_on)
 
     async def _is_an_upload_on(self) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
+from uuid import UUID
 
 import pytest
 from lintel.events.v1 import envelope_pb2, pull_request_pb2
@@ -42,7 +43,7 @@ def whole() -> World:
         tables={
             "deliveries": [{"host_delivery_id": "d", "state": "PROCESSED", "reason": "", "body": body.encode()}],
             "outbox": [],
-            "inbox": [{"state": "HANDLED", "reason": "", "envelope": envelope}],
+            "inbox": [{"id": UUID(RUN), "state": "HANDLED", "reason": "", "envelope": envelope}],
             "runs": [run, {**run, "id": "u", "state": "COMPLETED", "number": 0, "host": "local"}],
             "publications": [{"run_id": RUN, "number": 1, "head_sha": HEAD, "state": "PUBLISHED"}],
             "effects": [{"run_id": RUN, "kind": "SUMMARY_REVIEW", "state": "POSTED", "host_id": "7", "attempts": 1}],

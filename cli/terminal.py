@@ -19,7 +19,7 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Progress:
-    """Shows the current step on stderr: one line that changes on a terminal, a line per step elsewhere.
+    """Shows the current step on stderr: one line that changes on a terminal, a line a second at most elsewhere.
 
     Nothing is shown for what is over within a second. Call it as often as you like with the step's name.
     """
@@ -55,7 +55,7 @@ class Progress:
             if now - self._last_time > 0.1:
                 show_line(f"{next(self._frames)} {text} ({elapsed:.0f} s)")
                 self._last_text, self._last_time = text, now
-        elif text != self._last_text or now - self._last_time > REPEAT_SECONDS:
+        elif now - self._last_time > (REPEAT_SECONDS if text == self._last_text else QUIET_SECONDS):
             click.echo(f"{text} ({elapsed:.0f} s)", err=True)
             self._last_text, self._last_time = text, now
 

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import asyncpg
 from pymongo.errors import PyMongoError
@@ -33,17 +34,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(runner.new(options.service, options.name))
         return 0
     try:
-        dsn = os.environ.get("LINTEL_MIGRATIONS_URL") or load(DatabaseSettings).dsn
+        dsn = _owner() or load(DatabaseSettings).dsn
         uri = load(DocumentSettings).documents_uri
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:
         print(f"migrate: {error}", file=sys.stderr)
         return 2
     try:
         asyncio.run(_run(options.command, dsn, uri))
-    except (runner.MigrationError, asyncpg.PostgresError, PyMongoError, OSError) as error:
+    except (runner.MigrationError, ConfigError, asyncpg.PostgresError, PyMongoError, OSError) as error:
         print(f"migrate: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _owner() -> str:
+    """Answer the address that is for migrations alone, empty where none is given; NAME_FILE may hold it."""
+    path = os.environ.get("LINTEL_MIGRATIONS_URL_FILE", "")
+    return os.environ.get("LINTEL_MIGRATIONS_URL") or (Path(path).read_text(encoding="utf-8").strip() if path else "")
 
 
 async def _run(command: str, dsn: str, uri: str | None) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import asyncpg
 
+from migrations import logins
+
 ROOT = Path(__file__).resolve().parent / "postgres"
 ROLES = Path(__file__).resolve().parents[1] / "deploy" / "postgres" / "roles.sql"
 SERVICES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
@@ -94,6 +96,7 @@ async def run(dsn: str, root: Path = ROOT) -> list[Migration]:
                     migration.name,
                     migration.sha256,
                 )
+        await logins.ensure(connection)
         return missing
     finally:
         await connection.close()

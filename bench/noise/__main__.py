@@ -1,9 +1,9 @@
 """Runs every analyzer over real merged changes: `python -m bench.noise REPOSITORY… --merges N --out FILE`.
 
 A repository is local and may be bare. Changes are chosen by rule: the last N steps of the first-parent history that
-touch more than documentation and change at most --lines lines. Each finding becomes one line of JSON with its code in
-FILE, for somebody to judge; FILE holds other people's code and is not committed. `--tree` reads whole trees instead,
-which shows how precise a rule is, but not how often it speaks up in a review.
+touch more than documentation and change --least-lines to --lines lines. Each finding becomes one line of JSON with its
+code in FILE, for somebody to judge; FILE holds other people's code and is not committed. `--tree` reads whole trees
+instead, which shows how precise a rule is, but not how often it speaks up in a review.
 """
 
 import argparse
@@ -118,6 +118,7 @@ def main() -> None:
     which.add_argument("--tree", action="store_true", help="the whole tree, as if it were new")
     options.add_argument("--until", default="HEAD", metavar="REVISION", help="the newest change looked at")
     options.add_argument("--lines", type=int, default=1000, help="changes with more lines are passed over")
+    options.add_argument("--least-lines", type=int, default=1, help="changes with fewer lines are passed over")
     options.add_argument("--out", type=Path, required=True, metavar="FILE", help="findings, one a line; not to commit")
     chosen = options.parse_args()
     with chosen.out.open("a", encoding="utf-8") as out:
@@ -126,8 +127,9 @@ def main() -> None:
             if chosen.tree:
                 tally = asyncio.run(over_tree(repository, name, chosen.until, out))
             else:
+                size = range(chosen.least_lines, chosen.lines + 1)
                 wanted = chosen.merges if chosen.merges is not None else -1
-                changes = list(merged(repository, wanted, chosen.lines, chosen.range or chosen.until))
+                changes = list(merged(repository, wanted, size, chosen.range or chosen.until))
                 tally = asyncio.run(over_changes(repository, name, changes, out))
             print(summary(name, tally), flush=True)
 

@@ -31,8 +31,8 @@ def git(repository: Path, *arguments: str, data: bytes | None = None) -> bytes:
     return subprocess.run(command, input=data, check=True, capture_output=True).stdout
 
 
-def merged(repository: Path, wanted: int, most_lines: int, since: str) -> Iterator[Change]:
-    """The last `wanted` changes of the main line before `since` (a revision) with 1 to `most_lines` lines of text.
+def merged(repository: Path, wanted: int, lines_wanted: range, since: str) -> Iterator[Change]:
+    """The last `wanted` changes of the main line before `since` (a revision) whose changed lines are in `lines_wanted`.
 
     A step of the first-parent history is a change, whether it was merged or squashed; who made it does not matter, and
     what it touches does not either, except that one of pure documentation says nothing about noise and is passed over.
@@ -44,7 +44,7 @@ def merged(repository: Path, wanted: int, most_lines: int, since: str) -> Iterat
         if found == wanted or not has_parent(repository, commit):
             return
         lines = _source_lines(repository, commit)
-        if 0 < lines <= most_lines:
+        if lines and lines in lines_wanted:
             found += 1
             yield Change(commit, subject, lines)
 

@@ -13,7 +13,7 @@ from cli.review.formats.text import LEVELS
 from cli.review.git import find_repository
 from cli.review.patch import STDIN, read_change, read_sarif
 from cli.review.ranges import resolve
-from cli.review.run import Outcome, reviewed
+from cli.review.run import Outcome, reviewed, unread
 from cli.review.take import take
 from cli.terminal import Progress, clear_line
 
@@ -97,7 +97,7 @@ def review(
         if sys.stderr.isatty():
             clear_line()
         outputs.deliver(page, output)
-        for note in outcome.answer.receipt.notes:
+        for note in (*unread(outcome.answer), *outcome.answer.receipt.notes):
             click.echo(f"note: {note}", err=True)
         for failure in outcome.failures:
             click.echo(f"not completed: {failure}", err=True)

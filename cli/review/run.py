@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 import click
 from lintel.review.v1.code_review_service_pb2 import GetReviewResponse
-from lintel.review.v1.review_pb2 import ANALYZER_FATE_FAILED, REVIEW_STATE_COMPLETED, REVIEW_STATE_PUBLISHED, Review
+from lintel.review.v1.review_pb2 import (
+    ANALYZER_FATE_FAILED,
+    ANALYZER_FATE_PARTIAL,
+    REVIEW_STATE_COMPLETED,
+    REVIEW_STATE_PUBLISHED,
+    Review,
+)
 
 from cli.review.change import Change
 from cli.review.system import reviewing
@@ -69,6 +75,15 @@ def failures(answer: GetReviewResponse) -> tuple[str, ...]:
         if analyzer.fate == ANALYZER_FATE_FAILED
     ]
     return tuple(found)
+
+
+def unread(answer: GetReviewResponse) -> tuple[str, ...]:
+    """Say which analyzers did not read everything: a diff alone, for one, shows them no whole file."""
+    return tuple(
+        f"{analyzer.name} did not read everything: {analyzer.reason}"
+        for analyzer in answer.receipt.analyzers
+        if analyzer.fate == ANALYZER_FATE_PARTIAL
+    )
 
 
 def _wait(client: ReviewClient, review_id: str, watch: Watcher) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ _SOCKET = "review.public.sock"
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _ROOM = 512 << 20  # bytes; the state of a review was 47 MB, and containers often give 64 MB to all
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INVALID = "The configuration is not valid:"  # how a role begins what it says of its variables
 _TOKEN_FILE = "LINTEL_TOKEN_FILE"  # noqa: S105 - the name of a variable
 
 Watcher = Callable[[str], None]
@@ -49,7 +51,12 @@ def reviewing(inherited: Mapping[str, str], watch: Watcher) -> Iterator[tuple[Re
             yield client, "a Lintel started for this review"
     except RefusedError as error:
         raise ConfigurationError(str(error)) from None
-    except (UnavailableError, SystemStartError, EngineError) as error:
+    except SystemStartError as error:
+        said = str(error).partition(_INVALID)
+        if said[1]:  # by the role that read it; the log's end in front of it says nothing more
+            raise ConfigurationError(said[1] + textwrap.dedent(said[2])) from None
+        raise NotCompletedError(str(error)) from None
+    except (UnavailableError, EngineError) as error:
         raise NotCompletedError(str(error)) from None
 
 

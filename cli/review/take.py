@@ -16,6 +16,7 @@ from cli.review.git import Repository
 from cli.review.ranges import Range, Until
 
 _LINK, _SUBMODULE = "120000", "160000"
+_MOST_HIDDEN = 500  # their names are words of a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ def take(repository: Repository, wanted: Range, inherited: Mapping[str, str], re
         diff = repository.diff("--full-index", *words, limit=MAX_DIFF, extra=extra) if records else b""
         allowance = Allowance(MAX_TOTAL - len(diff) - reserved)
         files = _files(repository, wanted, records, allowance)
+        if hidden := _hidden(repository, words, records, files, extra):
+            diff = _with_hidden(repository, words, hidden, extra)
+            notes.append(f"read as text, whatever .gitattributes says: {_listed(hidden)}")
     return Change(
         repository.name,
         wanted.description,
@@ -78,6 +82,50 @@ def _files(repository: Repository, wanted: Range, records: list[_Record], allowa
         if _is_text(record.old_mode):
             file.base = at_base.get(record.old_object)
     return tuple(files)
+
+
+def _hidden(
+    repository: Repository,
+    words: list[str],
+    records: list[_Record],
+    files: tuple[File, ...],
+    extra: Mapping[str, str],
+) -> list[_Record]:
+    """Answer the changed text files of which git shows no lines: attributes of the repository call them binary.
+
+    A change that brings `*.py -diff` would else keep its own code from being read.
+    """
+    numbers = iter(repository.diff("--numstat", "-z", *words, limit=MAX_DIFF, extra=extra).split(b"\0"))
+    silent = set()
+    for entry in numbers:
+        _, _, path = entry.partition(b"\t-\t")
+        if not path and entry.endswith(b"\t"):  # renamed: both names follow
+            next(numbers)
+            path = next(numbers)
+        if entry.startswith(b"-\t-\t"):
+            silent.add(path)
+    return [
+        record
+        for record, file in zip(records, files, strict=True)
+        if record.new_path in silent
+        and (file.head is not None or not _is_text(record.new_mode))
+        and (file.base is not None or not _is_text(record.old_mode))
+    ][:_MOST_HIDDEN]
+
+
+def _with_hidden(repository: Repository, words: list[str], hidden: list[_Record], extra: Mapping[str, str]) -> bytes:
+    """Answer the diff of everything else, then that of the hidden files as text."""
+    paths = [os.fsdecode(path) for path in dict.fromkeys(p for each in hidden for p in (each.old_path, each.new_path))]
+    others = [f":(top,literal,exclude){path}" for path in paths]
+    magic = {**extra, "GIT_LITERAL_PATHSPECS": "0"}
+    shown = repository.diff("--full-index", *words, *others, limit=MAX_DIFF, extra=magic)
+    text = repository.diff("--text", "--full-index", *words, *paths, limit=MAX_DIFF - len(shown), extra=extra)
+    return shown + text
+
+
+def _listed(records: list[_Record]) -> str:
+    shown = ", ".join(record.new_path.decode(errors="replace") for record in records[:3])
+    return shown + (f" and {len(records) - 3} more" if len(records) > 3 else "")
 
 
 def _is_text(mode: str) -> bool:

@@ -16,6 +16,7 @@ MAX_SOCKET_PATH = 107  # bytes of sun_path on Linux, without its final NUL
 ROLES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 # The public services, name by name: what is not here cannot be reached. A test holds it against the gateway's list.
 PUBLIC_SERVICES = (
+    ("lintel.auth.v1.AuthService", "auth"),
     ("lintel.auth.v1.ApiKeyService", "auth"),
     ("lintel.orgs.v1.OrganizationService", "orgs"),
     ("lintel.llm.v1.ModelService", "llm_gateway"),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+
+def _both(name: str) -> AliasChoices:
+    return AliasChoices(name, "".join(f"_{c.lower()}" if c.isupper() else c for c in name))
 
 
 class _Strict(BaseModel):
@@ -35,8 +39,9 @@ class SystemInstruction(_Strict):
 class ThinkingConfig(_Strict):
     """How long the model thinks: a budget in tokens, or a level."""
 
-    thinkingBudget: Annotated[int, Field(ge=-1, le=32_768)] | None = None  # noqa: N815 - the wire's name
-    thinkingLevel: Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"] | None = None  # noqa: N815
+    # Google's parser takes both spellings of a name, and its SDK sends both.
+    budget: int | None = Field(None, ge=-1, le=32_768, validation_alias=_both("thinkingBudget"))
+    level: str | None = Field(None, pattern="^(MINIMAL|LOW|MEDIUM|HIGH)$", validation_alias=_both("thinkingLevel"))
 
 
 class GenerationConfig(_Strict):
@@ -107,6 +112,6 @@ class Knows:
         if config.responseJsonSchema is not None and config.responseMimeType != "application/json":
             return "response_json_schema needs response_mime_type application/json"
         thinking = config.thinkingConfig
-        if thinking and thinking.thinkingBudget is not None and thinking.thinkingLevel is not None:
+        if thinking and thinking.budget is not None and thinking.level is not None:
             return "thinking_budget and thinking_level exclude each other"
         return None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from services.auth.domain import LOCAL_KEY_NAME, ApiKey, Owner, RandomBytes, digest, make_key, shown
+from services.auth.clients import Directory
+from services.auth.domain import LOCAL_KEY_NAME, ApiKey, Member, Owner, RandomBytes, digest, make_key, shown
 from services.auth.store import ApiKeyStore, Position
 from services.kit import paging
 from services.kit.errors import AppError, Reason, Violation
@@ -29,15 +30,20 @@ class Page:
 
 
 class ApiKeys:
-    """API keys of callers. Time and randomness are given, so that tests can choose them."""
+    """API keys of callers. Time and randomness are given, so that tests can choose them.
+
+    Without a directory only keys of the installation can be resolved.
+    """
 
     def __init__(
         self,
         store: ApiKeyStore,
         now: Callable[[], datetime] = utc_now,
         random: RandomBytes = os.urandom,
+        directory: Directory | None = None,
     ) -> None:
         self._store = store
+        self._directory = directory
         self._now = now
         self._random = random
 
@@ -78,12 +84,25 @@ class ApiKeys:
         if not await self._store.delete(owner, key_id, self._now()):
             raise AppError(Reason.NOT_FOUND)
 
-    async def resolve(self, key: str) -> ApiKey:
-        """Answer whose key this is. Raises AppError(UNAUTHENTICATED) if nobody's, ended or expired."""
+    async def resolve(self, key: str) -> tuple[ApiKey, Member]:
+        """Answer whose key this is, with their role of this moment.
+
+        Raises AppError(UNAUTHENTICATED) if it is nobody's, ended or expired, or its user may not act (any more).
+        """
         found = await self._store.find_living(digest(key), self._now())
         if found is None:
             raise AppError(Reason.UNAUTHENTICATED)
-        return found
+        owner = found.owner
+        if owner.user_id is None:
+            return found, Member(owner.organization_id, found.role, is_active=True)
+        member = await self._directory.member(owner.user_id) if self._directory else None
+        if member is None or not member.is_active or member.organization_id != owner.organization_id:
+            raise AppError(Reason.UNAUTHENTICATED)
+        return found, member
+
+    async def end_all(self, owner: Owner) -> int:
+        """End every key of a user and answer how many there were."""
+        return await self._store.delete_all(owner, self._now())
 
     async def ensure_local(self, organization_id: UUID, *, rotate: bool = False) -> str | None:
         """Answer the installation's own key if it was made just now, None if there is one already.

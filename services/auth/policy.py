@@ -1,10 +1,20 @@
 """Who may call which RPC of the auth service."""
 
-from services.kit.rpc.policy import EVERYONE, Policy, internal, read, write
+from services.kit.rpc.policy import EVERYONE, OWNER, Policy, internal, opened, read, write
 
+_AUTH = "/lintel.auth.v1.AuthService/"
 _KEYS = "/lintel.auth.v1.ApiKeyService/"
 
 PUBLIC: Policy = {
+    _AUTH + "Register": opened(),
+    _AUTH + "Login": opened(),
+    _AUTH + "Refresh": opened(),
+    _AUTH + "Logout": write(EVERYONE, is_idempotent=True),
+    _AUTH + "ForgotPassword": opened(),
+    _AUTH + "ResetPassword": opened(),
+    _AUTH + "CreatePasswordResetLink": write(OWNER, is_idempotent=True),  # nothing of the link is kept for a replay
+    _AUTH + "GetJwks": opened(),
+    _AUTH + "AcceptInvitation": opened(),
     _KEYS + "CreateApiKey": write(EVERYONE),  # a role can't be chosen: a key has that of whoever makes it
     _KEYS + "ListApiKeys": read(EVERYONE),
     _KEYS + "DeleteApiKey": write(EVERYONE, is_idempotent=True),

@@ -1,4 +1,4 @@
-"""API keys in Postgres: all SQL of the service."""
+"""API keys in Postgres."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +65,18 @@ class ApiKeyStore:
                 now,
             )
         return bool(status == "UPDATE 1")
+
+    async def delete_all(self, owner: Owner, now: datetime) -> int:
+        """End every key of an owner and answer how many there were."""
+        async with self._database.tenant(owner.organization_id) as connection:
+            status = await connection.execute(
+                "UPDATE auth.api_keys SET delete_time = $3 WHERE organization_id = $1 "
+                "AND user_id IS NOT DISTINCT FROM $2 AND delete_time IS NULL",
+                owner.organization_id,
+                owner.user_id,
+                now,
+            )
+        return int(status.split()[-1])
 
     async def replace_named(self, key: ApiKey, key_sha256: bytes, *, keep_existing: bool) -> bool:
         """Store a key in place of the owner's living ones of its name; False if one is kept instead.

@@ -20,7 +20,7 @@ from services.kit.postgres.pool import Database
 from services.kit.rpc.addresses import Addresses, AddressSettings, Target
 from services.kit.rpc.policy import PolicyError
 from services.kit.rpc.server import RpcServer
-from services.kit.telemetry import log, metrics, trace
+from services.kit.telemetry import export, log, metrics, trace
 
 DRAIN_SECONDS = 8.0  # for calls that are inside; the supervisor waits ten before it kills
 _HEALTH_SECONDS = 5.0
@@ -146,13 +146,13 @@ def run(roles: Mapping[str, Role], make_bus: Callable[[BrokerSettings], Bus], *,
     """
     try:
         settings = load(MeshSettings)
-        configuration = effective([MeshSettings, *(role.settings for role in roles.values())])
+        configuration = effective([MeshSettings, export.ExportSettings, *(role.settings for role in roles.values())])
         if check_only:
             print(json.dumps(configuration, indent=2, default=str))
             return 0
         log.setup(settings.log_level, pretty=settings.log_pretty)
         log.get("app").info("configuration", **configuration)
-        trace.setup("lintel")
+        trace.setup("lintel", export.processors(load(export.ExportSettings)))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run(roles, settings, make_bus))
     except (ConfigError, PolicyError, OSError, AppError) as error:

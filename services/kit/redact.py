@@ -53,7 +53,7 @@ SHAPES: tuple[Shape, ...] = tuple(
         ("huggingface-token", "hf_", _START + r"hf_[A-Za-z0-9]{24,}"),
         ("digitalocean-token", "_v1_", r"do[opr]_v1_[a-f0-9]{32,}"),
         ("sendgrid-key", "SG.", r"SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}"),
-        ("lintel-key", "lintel_", r"lintel_[A-Za-z0-9]{40,}"),
+        ("lintel-key", "lintel_", r"lintel_(?:[a-z]{1,12}_)?[A-Za-z0-9]{40,}"),
         ("jwt", "eyJ", _START + r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)+"),
     )
 )

@@ -81,6 +81,9 @@ ENVELOPE_UNREADABLE = Retry(
     "envelope", "unreadable", "it is no envelope, or of no known topic", _NEVER, _NEVER, 1, "DEAD"
 )
 OUTBOX_UNSENT = Retry("outbox row", "unsent", "the bus did not confirm it", _seconds(1), _MINUTE, 0, "")
+OUTBOX_AWAY = Retry(
+    "outbox row", "away", "the bus takes nothing at all, as while the broker is away", _seconds(1), _seconds(5), 0, ""
+)
 OUTBOX_LOST = Retry("outbox row", "lost", "sent, and the receiver says it does not have it", _MINUTE, _MINUTE, 0, "")
 PUBLICATION_FAILURE = Retry(
     "publication",
@@ -105,6 +108,7 @@ TABLE = (
     ENVELOPE_ERROR,
     ENVELOPE_UNREADABLE,
     OUTBOX_UNSENT,
+    OUTBOX_AWAY,
     OUTBOX_LOST,
     PUBLICATION_FAILURE,
 )

@@ -12,8 +12,6 @@ ACCEPTED = frozenset(
         # what the install document names and this version has no use for yet
         "API_DATABASE_ENV",
         "API_CLOUD_MODE",
-        "API_JWT_SECRET",
-        "API_JWT_SECRET_PREVIOUS",
         "API_JWT_REFRESH_SECRET",
         "API_JWT_REFRESH_SECRET_PREVIOUS",
         "API_OPEN_AI_API_KEY",
@@ -33,7 +31,5 @@ ACCEPTED = frozenset(
         *(f"LINTEL_{part}_API_URL" for part in _PARTS),
         "API_SENTRY_DNS",
         "LINTEL_ALLOWED_MODEL_HOSTS",
-        "LINTEL_OPEN_REGISTRATION",
-        "LINTEL_SMTP_URL",
     }
 )

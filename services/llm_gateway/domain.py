@@ -1,6 +1,6 @@
-"""The words of llm_gateway: kinds of provider, the choice of a model, completions and how they fail."""
+"""The kinds of provider, and which variables configure each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,42 +34,3 @@ KINDS: tuple[ProviderKind, ...] = (
     ),
     ProviderKind("open_router", "OpenRouter", ("API_OPENROUTER_KEY",)),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """What the environment says: names of the variables that are set, and the values the choice needs."""
-
-    given: frozenset[str]
-    base_url: str | None = None
-    key: str | None = field(default=None, repr=False)
-    model: str = ""  # API_LLM_PROVIDER_MODEL
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """The model that is used; an empty `model` is the first one that the server lists."""
-
-    provider: str
-    base_url: str
-    model: str
-    max_input_tokens: int
-    key: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The model of this installation, None where there is none, and what should be known about the choice."""
-
-    model: ModelChoice | None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One completion to ask for; `input` is untrusted, fenced by the caller."""
-
-    instructions: str
-    input: str
-    json_schema: str
-    max_output_tokens: int

@@ -1,33 +1,30 @@
-"""Use cases around the models that can be chosen."""
+"""Use cases around the models that can be chosen: which there are, and whether one answers."""
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from services.llm_gateway.domain import KINDS, Choice, ModelChoice, ModelSettings, ProviderKind
+from services.kit.errors import AppError, Reason, Violation
+from services.kit.redact import mask
+from services.llm_gateway.configuration import parse
+from services.llm_gateway.domain import KINDS as PROVIDER_KINDS
+from services.llm_gateway.domain import ProviderKind
+from services.llm_gateway.environment import Candidate, Environment, from_environment
+from services.llm_gateway.failures import describe
+from services.llm_gateway.model_keys import ModelKeys
+from services.llm_gateway.opened import OpenedModels
+from services.llm_gateway.presets import PRESETS, SOURCES
+from services.llm_gateway.prices import Listing, Price, Prices
+from services.llm_gateway.providers.faults import Fault, ProbeCode, ProviderError
+from services.llm_gateway.providers.port import ProbeResult
+from services.llm_gateway.routing import Routing, candidate
 
-OPENAI_URL = "https://api.openai.com/v1"
-DEFAULT_OPENAI_MODEL = "gpt-4.1"  # of the presets, the one with the widest access
-# Tokens a prompt may have. A forced address may be a small local model, and such servers cut prompts silently.
-OPENAI_INPUT_TOKENS, COMPATIBLE_INPUT_TOKENS = 100_000, 24_000
-_OPENAI_PREFIXES = ("openai", "openai_compatible")
-_OTHER_PREFIXES = {
-    "anthropic": "anthropic",
-    "google": "google_gemini",
-    "google_gemini": "google_gemini",
-    "vertex": "google_vertex",
-    "google_vertex": "google_vertex",
-    "novita": "novita",
-    "groq": "groq",
-    "openrouter": "open_router",
-    "open_router": "open_router",
-}
-_OTHER_KEYS = (
-    "API_ANTHROPIC_API_KEY",
-    "API_GOOGLE_AI_API_KEY",
-    "API_VERTEX_AI_API_KEY",
-    "API_NOVITA_AI_API_KEY",
-    "API_GROQ_API_KEY",
-    "API_OPENROUTER_KEY",
-)
+LIST_SECONDS = 15.0
+TEST_SECONDS = 20.0
+_PURPOSE = "review"
+_FIELD = "byokConfig.main."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +35,108 @@ class Provider:
     is_configured: bool
 
 
-class Models:
-    """The models of this installation; `given` are the names of the variables that its environment sets."""
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model that can be chosen."""
 
-    def __init__(self, given: frozenset[str]) -> None:
-        self._given = given
+    id: str
+    preset: str
+    is_listed: bool
+    price: Price | None
+
+
+class Models:
+    """The models of this installation and of each organisation."""
+
+    def __init__(
+        self, environment: Environment, routing: Routing, keys: ModelKeys, opened: OpenedModels, prices: Prices
+    ) -> None:
+        self._environment = environment
+        self._routing = routing
+        self._keys = keys
+        self._opened = opened
+        self._prices = prices
 
     def list_providers(self) -> list[Provider]:
         """Answer every kind in the order of the table."""
-        return [Provider(kind, kind.is_configured(self._given)) for kind in KINDS]
+        given = frozenset(self._environment.keys)
+        if self._environment.base_url:
+            given |= {"API_OPENAI_FORCE_BASE_URL"}
+        return [Provider(kind, kind.is_configured(given)) for kind in PROVIDER_KINDS]
 
+    async def list_models(self, organization_id: UUID, provider: str) -> tuple[list[ListedModel], str]:
+        """Answer the models of a provider, and why it could not be asked itself. Raises AppError(INVALID_REQUEST)."""
+        kinds = {kind.id for kind in PROVIDER_KINDS}
+        route = await self._routing.route(organization_id, _PURPOSE)
+        if provider and provider not in kinds:
+            raise AppError(
+                Reason.INVALID_REQUEST,
+                violations=[Violation("provider", f"must be one of {', '.join(sorted(kinds))}")],
+            )
+        provider = provider or (route.candidates[0].model.provider if route.candidates else "openai")
+        known = {p.model: p.name for p in PRESETS.values() if p.source.kind == provider}
+        asked = next((c for c in route.candidates if c.model.provider == provider), None) or self._own(provider)
+        if asked is None:
+            return self._listed(provider, list(known), known, is_listed=False), "no key of this provider is configured"
+        try:
+            async with self._opened.using(asked.model) as opened:
+                names = await opened.list_models(LIST_SECONDS)
+        except ProviderError as error:
+            return self._listed(provider, list(known), known, is_listed=False), describe(error, asked)
+        return self._listed(provider, names, known, is_listed=True, asked=asked), ""
 
-def choose(settings: ModelSettings) -> Choice:
-    """Answer the model that the environment names; one that cannot be reached yet is none, and told in the notes."""
-    notes = [f"{name} is set, and its provider is not used yet" for name in _OTHER_KEYS if name in settings.given]
-    named = "" if settings.model.lower() == "auto" else settings.model
-    prefix, separator, rest = named.partition(":")
-    if separator and prefix in _OTHER_PREFIXES:
-        notes.append(f"API_LLM_PROVIDER_MODEL names {prefix}, which is not used yet: no model is called")
-        return Choice(None, tuple(notes))
-    # A name such as llama3:8b is one model: only the names of providers are split off.
-    model = rest if separator and prefix in _OPENAI_PREFIXES else named
-    if settings.base_url is not None:
-        return Choice(
-            ModelChoice("openai_compatible", settings.base_url, model, COMPATIBLE_INPUT_TOKENS, settings.key),
-            tuple(notes),
-        )
-    if settings.key is not None:
-        chosen = model or DEFAULT_OPENAI_MODEL
-        return Choice(ModelChoice("openai", OPENAI_URL, chosen, OPENAI_INPUT_TOKENS, settings.key), tuple(notes))
-    if named:
-        notes.append("API_LLM_PROVIDER_MODEL is set without API_OPEN_AI_API_KEY or API_OPENAI_FORCE_BASE_URL")
-    return Choice(None, tuple(notes))
+    async def test(self, organization_id: UUID, wanted: Mapping[str, Any]) -> ProbeResult:
+        """Make one real call with a Model of `byokConfig`. Raises AppError(INVALID_REQUEST) for one that is none."""
+        try:
+            configured = parse({"byokConfig": {"main": wanted}}).byokConfig
+        except AppError as error:
+            violations = [Violation(v.field.removeprefix(_FIELD), v.description) for v in error.violations]
+            raise AppError(Reason.INVALID_REQUEST, violations=violations) from None
+        assert configured is not None
+        try:
+            key = await self._keys.offered(
+                organization_id, configured.main, await self._routing.stored(organization_id)
+            )
+        except ValueError as error:
+            # Of the key or of the address; what an address that may not be called answers is not looked at.
+            return ProbeResult(ProbeCode.BAD_REQUEST, 0, str(error))
+        made = candidate(configured.main, key, "byokConfig", "test")
+        try:
+            async with asyncio.timeout(TEST_SECONDS + 5), self._opened.using(made.model) as opened:
+                found = await opened.test(TEST_SECONDS)
+        except ProviderError as error:
+            return ProbeResult(error.meaning.code, 0, error.meaning.words, mask(error.words))
+        except TimeoutError:
+            late = ProviderError(Fault.TIMEOUT)
+            return ProbeResult(late.meaning.code, int(TEST_SECONDS * 1000), late.meaning.words)
+        return found
+
+    def _own(self, provider: str) -> Candidate | None:
+        """A model of the environment by which a provider can be asked."""
+        for source in SOURCES:
+            if source.kind == provider and self._environment.has(source):
+                found = from_environment(self._environment, f"{source.word}:{source.default}").candidates
+                return found[0] if found and found[0].model.provider == provider else None
+        return None
+
+    def _listed(
+        self,
+        provider: str,
+        names: list[str],
+        known: Mapping[str, str],
+        *,
+        is_listed: bool,
+        asked: Candidate | None = None,
+    ) -> list[ListedModel]:
+        word = next((s.word for s in SOURCES if s.kind == provider), "")
+        prices = next((s.prices for s in SOURCES if s.kind == provider), "")
+        listed = asked.listing.listed if asked else prices
+        return [
+            ListedModel(
+                name,
+                known.get(name, f"{word}:{name}" if word else ""),
+                is_listed,
+                self._prices.find(Listing(provider, listed, name)),
+            )
+            for name in names
+        ]

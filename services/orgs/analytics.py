@@ -99,7 +99,9 @@ class Analytics:
             for destination in self._destinations:
                 await destination.send(event)
         except AppError as error:
-            _logger.warning("event not sent on", event=str(event.id), reason=error.reason.value, message=error.message)
+            _logger.warning(
+                "event not sent on", event_id=str(event.id), reason=error.reason.value, message=error.message
+            )
             if error.reason is Reason.UNAVAILABLE and row["forward_attempts"] < _MOST_ATTEMPTS:
                 return ""
             return "FAILED"

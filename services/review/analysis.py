@@ -45,7 +45,7 @@ async def analyse(run: Run, source: ChangeSource, model: ModelPass | None) -> Re
         if failure:
             asked = _Asked(analysis, failure=failure)
         elif run.dry_run:
-            asked = _estimated(analysis, child.view, choice)
+            asked = await _estimated(run, model, choice, child.view, analysis)
         elif model is None or choice is None:
             asked = _Asked(analysis, line="switched off for this review" if run.no_model else text.NONE_CONFIGURED)
         else:
@@ -68,18 +68,39 @@ async def _chosen(run: Run, model: ModelPass | None) -> tuple[ModelChoice | None
         return None, _in_words(error)
 
 
-def _estimated(analysis: Analysis, view: SourceView | None, choice: ModelChoice | None) -> _Asked:
+async def _estimated(
+    run: Run, model: ModelPass | None, choice: ModelChoice | None, view: SourceView | None, analysis: Analysis
+) -> _Asked:
     """What a dry run says instead of asking."""
     if view is None:
         return _Asked(
             analysis, notes=("dry run: the change could not be read, so nothing is estimated",), line="dry run"
         )
-    tokens = -(-view.characters // CHARACTERS_PER_TOKEN)
-    about = f"dry run: {text.files(len(view.files))} with about {tokens:,} tokens would be sent to a model"
-    if choice is None:
-        return _Asked(analysis, notes=(f"{about}, but none is asked",), line="dry run")
-    use = ModelUse(choice.provider, choice.model, 0, tokens, 0, 0, None, "")
-    return _Asked(analysis, (use,), notes=(f"{about}; a token is taken for {CHARACTERS_PER_TOKEN} characters",))
+    files = text.files(len(view.files))
+    if model is None or choice is None:
+        tokens = -(-view.characters // CHARACTERS_PER_TOKEN)
+        about = f"dry run: {files} with about {tokens:,} tokens would be sent to a model, but none is asked"
+        return _Asked(analysis, notes=(about,), line="dry run")
+    try:
+        found = await model.estimate(run, view)
+    except Exception as error:
+        return _Asked(analysis, failure=f"{choice.model}: {_in_words(error)}")
+    calls = "1 call" if found.calls == 1 else f"{found.calls} calls"
+    about = (
+        f"dry run: {files} would be sent to a model in {calls} with about {found.input_tokens:,} tokens, instructions "
+        "included; what it finds takes further calls to verify"
+    )
+    price = choice.usd_per_million_tokens
+    cost = None if price is None else round(found.input_tokens * price[0] / 1e6, 6)
+    use = ModelUse(choice.provider, choice.model, 0, found.input_tokens, 0, 0, cost, "")
+    return _Asked(analysis, (use,), notes=(about, _costs(choice, cost), *found.notes))
+
+
+def _costs(choice: ModelChoice, cost: float | None) -> str:
+    if cost is None or choice.usd_per_million_tokens is None:
+        return f"dry run: what {choice.model} costs is not known (LINTEL_MODEL_PRICES can say it)"
+    answers = choice.usd_per_million_tokens[1] / 1000
+    return f"dry run: to read them costs about {cost:.4f} USD, each 1,000 tokens of its answers {answers:.4f} USD"
 
 
 async def _ask(run: Run, model: ModelPass, choice: ModelChoice, child: AnalysisChild, analysis: Analysis) -> _Asked:

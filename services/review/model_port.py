@@ -57,6 +57,16 @@ class ModelChoice:
 
     provider: str
     model: str
+    usd_per_million_tokens: tuple[float, float] | None = None  # sent and received; None: not known
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What reading a change would take: calls and tokens in, instructions included, verification not."""
+
+    calls: int
+    input_tokens: int
+    notes: tuple[str, ...] = ()  # what would not be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,9 @@ class ModelPass(Protocol):
 
     async def chosen(self, run: Run) -> ModelChoice | None:
         """Answer which model the run's organisation has configured, None for none; calls no model."""
+
+    async def estimate(self, run: Run, view: SourceView) -> Estimate:
+        """Answer what `claims` would ask to read the view; calls no model. Called only where `chosen` answered one."""
 
     async def claims(self, run: Run, view: SourceView) -> ModelResult:
         """Ask about everything in `view`; called only where `chosen` answered a model."""

@@ -33,11 +33,12 @@ class Reviews:
     ) -> tuple[list[Row], str]:
         """Answer a page of reviews, newest first, and where the next one begins."""
         size = paging.size(page_size)
-        query = f"reviews\0{who.organization_id}\0{who.own}\0{repository}\0{number}"
+        limits = "" if who.repositories is None else ",".join(["limited", *sorted(who.repositories)])
+        query = f"reviews\0{who.organization_id}\0{who.own}\0{repository}\0{number}\0{limits}"
         cursor = paging.decode(page_token, query) if page_token else None
         before = UUID(cursor["before"]) if cursor else None
         async with self._database.tenant(who.organization_id) as connection:
-            rows = await store.list_reviews(connection, before, repository, number, who.own, size + 1)
+            rows = await store.list_reviews(connection, before, repository, number, who.own, who.repositories, size + 1)
         more = paging.encode({"before": str(rows[size - 1]["id"])}, query) if len(rows) > size else ""
         return rows[:size], more
 

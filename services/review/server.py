@@ -68,6 +68,7 @@ class CodeReviewServer(CodeReviewServiceServicer):
     async def CancelReview(self, request: pb.CancelReviewRequest, context: RpcContext) -> pb.CancelReviewResponse:  # noqa: N802
         """End a review that has not come to its end."""
         who, review_id = Viewer.of(principal()), UUID(request.id)
+        await self._reviews.get(who, review_id)  # what the caller may not see is not theirs to cancel
         await self._runs.cancel(who.organization_id, review_id)
         return pb.CancelReviewResponse(review=review(await self._reviews.get(who, review_id)))
 

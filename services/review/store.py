@@ -1,7 +1,7 @@
 """SQL of reviews as they are read, of what a run found, and of the inbox."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from services.review.domain import LOCAL, Finding, Report, Run
 ALL = 10_000  # findings of a review; the analysis gives fewer
 _REVIEW = (
     "SELECT r.id, r.state, r.state_reason, r.head_sha, r.base_sha, r.create_time, r.finish_time, r.summary, r.url, "
-    "r.receipt, r.creator, p.host, p.repository, p.number "
+    "r.receipt, r.creator, p.host, p.connection_id, p.host_repository_id, p.repository, p.number "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
 )
 _STEP = "run_id = $1 AND step = $2 AND input_sha256 = $3"
@@ -43,17 +43,29 @@ async def get_review(connection: Connection, review_id: UUID) -> Row | None:
 
 
 async def list_reviews(
-    connection: Connection, before: UUID | None, repository: str, number: int, own: str, limit: int
+    connection: Connection,
+    before: UUID | None,
+    repository: str,
+    number: int,
+    own: str,
+    repositories: Iterable[str] | None,
+    limit: int,
 ) -> list[Row]:
-    """Answer reviews, newest first, those older than `before`; of local ones those of `own`, all if it is empty."""
+    """Answer reviews, newest first, those older than `before`; of local ones those of `own`, all if it is empty.
+
+    Of the others those of `repositories` (ids as in services.kit.repositories), all if it is None.
+    """
     rows: list[Row] = await connection.fetch(
         _REVIEW + "WHERE ($1::uuid IS NULL OR r.id < $1) AND ($2 = '' OR p.repository = $2) "
-        "AND ($3 = 0 OR p.number = $3) AND ($4 = '' OR p.host <> $5 OR r.creator = $4) ORDER BY r.id DESC LIMIT $6",
+        "AND ($3 = 0 OR p.number = $3) AND ($4 = '' OR p.host <> $5 OR r.creator = $4) "
+        "AND ($6::text[] IS NULL OR p.host = $5 OR concat_ws(':', p.host, nullif(p.connection_id, ''), "
+        "p.host_repository_id) = ANY ($6)) ORDER BY r.id DESC LIMIT $7",
         before,
         repository,
         number,
         own,
         LOCAL,
+        None if repositories is None else list(repositories),
         limit,
     )
     return rows

@@ -56,10 +56,16 @@ def models_line(uses: Sequence[ModelUse], otherwise: str) -> str:
     """Answer which models were asked and how much, and `otherwise` where that does not say it all."""
     said = [
         f"{code_span(use.model)} of {use.provider}, {use.calls} call{'s' if use.calls != 1 else ''}, "
-        f"{use.input_tokens:,} tokens in and {use.output_tokens:,} out"
+        f"{use.input_tokens:,} tokens in and {use.output_tokens:,} out{_price(use)}"
         for use in uses
     ]
     return "; ".join([*said, *([] if uses and otherwise == NONE_CONFIGURED else [otherwise])])
+
+
+def _price(use: ModelUse) -> str:
+    if not use.input_tokens:
+        return ""
+    return ", price not known" if use.cost_usd is None else f", {use.cost_usd:.4f} USD"
 
 
 def _verdict(analysis: Analysis, head_sha: str, model_failed: bool) -> str:

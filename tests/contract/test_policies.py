@@ -29,7 +29,7 @@ from services.review import app as review_app
 from services.review import policy as review
 from services.webhooks import app as webhooks_app
 from services.webhooks import policy as webhooks
-from tests.support.mesh import CRYPTO_KEY, RunningMesh, running_mesh
+from tests.support.mesh import CRYPTO_KEY, JWT_SECRET, RunningMesh, running_mesh
 from tests.support.postgres import Database
 from tests.support.rpc import CALLER, models, policy_of, providers, short_directory
 
@@ -153,6 +153,7 @@ async def test_a_process_says_which_line_is_missing_and_ends() -> None:
             "LINTEL_RUN_DIR": str(directory),
             "DATABASE_URL": "postgresql://lintel@127.0.0.1:1/none",
             "API_CRYPTO_KEY": CRYPTO_KEY,
+            "API_JWT_SECRET": JWT_SECRET,
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", script), env=environ, cwd=ROOT, stderr=asyncio.subprocess.PIPE

@@ -23,6 +23,7 @@ from services.kit.rpc.channel import open_channel
 from tests.support.postgres import Database as TestDatabase
 from tests.support.rpc import short_directory
 
+JWT_SECRET = "Q8v1nT4xkZr2Lw7yBd5sHf9mJc3pGa6e"
 CRYPTO_KEY = "8f1d3c5b7a9e0246cdfe13579bdf02468ace9f1e2d3c4b5a69788796a5b4c3d2"
 
 
@@ -77,7 +78,12 @@ async def running_mesh(
     database: TestDatabase, roles: Mapping[str, Serve], environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[RunningMesh]:
     """Bootstrap the database and run `roles` on it."""
-    variables = {"DATABASE_URL": database.app_dsn, "API_CRYPTO_KEY": CRYPTO_KEY, **(environ or {})}
+    variables = {
+        "DATABASE_URL": database.app_dsn,
+        "API_CRYPTO_KEY": CRYPTO_KEY,
+        "API_JWT_SECRET": JWT_SECRET,
+        **(environ or {}),
+    }
     with pytest.MonkeyPatch.context() as patch, short_directory() as directory:
         for name in [n for n in os.environ if n.startswith(("API_", "LINTEL_"))]:
             patch.delenv(name)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
@@ -56,12 +57,19 @@ async def postgres_template(postgres_server: PostgresEngine) -> str:
 @pytest.fixture
 async def database(postgres_server: PostgresEngine, postgres_template: str) -> AsyncIterator[Database]:
     """Give the test a database nobody else sees, dropped afterwards with whatever is still connected to it."""
+    async with fresh_database(postgres_server, postgres_template) as made:
+        yield made
+
+
+@asynccontextmanager
+async def fresh_database(server: PostgresEngine, template: str) -> AsyncIterator[Database]:
+    """Make a database from the template for as long as the block runs."""
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    await administer(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    await administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
-        yield Database(name, postgres_server.dsn(name), postgres_server.dsn(name, APPLICATION_ROLE))
+        yield Database(name, server.dsn(name), server.dsn(name, APPLICATION_ROLE))
     finally:
-        await administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+        await administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def migrate(dsn: str) -> None:

@@ -29,6 +29,7 @@ from tests.support.postgres import Database
 
 TOKEN = "ghp_" + "a1B2c3D4e5F6" * 3  # a made-up one, in the form of a real one
 SECRET = "a webhook secret of the tests"
+JWT_SECRET = "Zk4nPq8sXv2bLm6wRt9yCd3fHj7gAe5u"
 CRYPTO_KEY = "8f3b1c5d7e9a0246ab13cd57ef9024688642e0fa97dc53b1f1d3b5a7c9e80f2d"
 
 ANY_PORT = {"LINTEL_EDGE": "direct", "API_PORT": "0", "API_WEBHOOKS_PORT": "0", "LINTEL_GRPC_PORT": "0"}
@@ -67,7 +68,8 @@ class System:
     async def _is_settled(self) -> bool:
         open_rows = await self.owner.fetchval(
             "SELECT (SELECT count(*) FROM webhooks.deliveries WHERE state = 'RECEIVED') "
-            "+ (SELECT count(*) FROM webhooks.outbox WHERE sent_time IS NULL) "
+            "+ (SELECT count(*) FROM webhooks.outbox o WHERE NOT EXISTS "
+            "(SELECT FROM review.inbox i WHERE i.id = o.id)) "
             "+ (SELECT count(*) FROM review.inbox WHERE state = 'RECEIVED') "
             "+ (SELECT count(*) FROM review.runs WHERE state IN ('QUEUED', 'RUNNING'))"
         )
@@ -98,6 +100,7 @@ async def running_system(
             "LINTEL_RUN_DIR": str(run_dir),
             "DATABASE_URL": database.app_dsn,
             "API_CRYPTO_KEY": CRYPTO_KEY,
+            "API_JWT_SECRET": JWT_SECRET,
             "GITHUB_WEBHOOK_SECRET": SECRET,
             "GITHUB_TOKEN": TOKEN,
             "LINTEL_GITHUB_API_URL": emulator.url,

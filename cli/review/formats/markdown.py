@@ -1,4 +1,4 @@
-"""Findings as Markdown, for a comment or a job's summary page."""
+"""Findings as Markdown, for a comment or a job's summary page: it is made to be posted, so secrets are masked."""
 
 import re
 from collections import Counter
@@ -9,6 +9,7 @@ from cli.review.formats.terminal import totals
 from cli.review.formats.text import fix, longest_run, place, rule, visible
 from cli.review.run import Outcome
 from client.shape import enum_name, severity
+from services.kit.redact import mask
 
 _MARKS = {"critical": "🟥", "high": "🟧", "medium": "🟨", "low": "🟦"}
 
@@ -26,14 +27,16 @@ def _finding(finding: pb.Finding) -> str:
     level = severity(finding)
     removed = " (removed lines)" if finding.side == pb.SIDE_LEFT else ""
     parts = [
-        f"### {_MARKS[level]} {escape(visible(finding.title))}",
+        f"### {_MARKS[level]} {escape(visible(mask(finding.title)))}",
         f"{code(place(finding))}{removed} · {level} · {escape(finding.category)} · {code(rule(finding))}",
-        fence(visible(finding.quote, keep="\n\t")),
-        escape(visible(finding.body, keep="\n")),
+        fence(visible(mask(finding.quote), keep="\n\t")),
+        escape(visible(mask(finding.body), keep="\n")),
     ]
     changes = fix(finding)
     if changes:
-        parts.append(fence("\n".join(visible(line, keep="\t") for line in changes), "diff"))
+        parts.append(
+            fence("\n".join(visible(line, keep="\t") for line in mask("\n".join(changes)).split("\n")), "diff")
+        )
     return "\n\n".join(parts)
 
 

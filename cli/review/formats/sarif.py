@@ -1,4 +1,7 @@
-"""Findings as SARIF 2.1.0, in the form code scanning of GitHub and GitLab's importers take."""
+"""Findings as SARIF 2.1.0, in the form code scanning of GitHub and GitLab's importers take.
+
+A log is made to be uploaded, where more people read it than those who may see the file: secrets are masked.
+"""
 
 from typing import Any
 from urllib.parse import quote
@@ -6,8 +9,9 @@ from urllib.parse import quote
 from lintel.review.v1 import review_pb2 as pb
 
 from cli.review.formats.text import rule
-from cli.review.run import Outcome
+from cli.review.run import Outcome, unread
 from client.shape import severity
+from services.kit.redact import mask
 
 Json = dict[str, Any]
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -37,7 +41,7 @@ def render(outcome: Outcome, version: str) -> Json:
                         "executionSuccessful": not outcome.failures,
                         "toolExecutionNotifications": [
                             *(_notification("error", text) for text in outcome.failures),
-                            *(_notification("note", text) for text in (*outcome.answer.receipt.notes, *outcome.notes)),
+                            *(_notification("note", text) for text in _notes(outcome)),
                         ],
                     }
                 ],
@@ -45,6 +49,10 @@ def render(outcome: Outcome, version: str) -> Json:
             }
         ],
     }
+
+
+def _notes(outcome: Outcome) -> tuple[str, ...]:
+    return (*unread(outcome.answer), *outcome.answer.receipt.notes, *outcome.notes)
 
 
 def rule_id(finding: pb.Finding) -> str:
@@ -63,8 +71,8 @@ def _rules(findings: list[pb.Finding]) -> list[Json]:
             rule_id(finding),
             {
                 "id": rule_id(finding),
-                "shortDescription": {"text": finding.title or rule_id(finding)},
-                "fullDescription": {"text": finding.body or finding.title or rule_id(finding)},
+                "shortDescription": {"text": mask(finding.title) or rule_id(finding)},
+                "fullDescription": {"text": mask(finding.body or finding.title) or rule_id(finding)},
                 "defaultConfiguration": {"level": _LEVELS[level]},
                 "properties": properties,
             },
@@ -79,7 +87,7 @@ def _precision(confidence: float) -> str:
 
 def _result(finding: pb.Finding, rule_index: int) -> Json:
     artifact = {"uri": quote(finding.path, safe="/~"), "uriBaseId": _ROOT}
-    text = f"{finding.title}\n\n{finding.body}".strip() or rule_id(finding)
+    text = mask(f"{finding.title}\n\n{finding.body}".strip()) or rule_id(finding)
     result: Json = {
         "ruleId": rule_id(finding),
         "ruleIndex": rule_index,
@@ -95,14 +103,14 @@ def _result(finding: pb.Finding, rule_index: int) -> Json:
     }
     if finding.side == pb.SIDE_LEFT:
         # Removed lines have no place in the file that is there now: only the file is named.
-        removed = f"{text}\n\nRemoved lines {finding.start_line}-{finding.end_line}:\n{finding.quote}"
+        removed = f"{text}\n\nRemoved lines {finding.start_line}-{finding.end_line}:\n{mask(finding.quote)}"
         return result | {
             "message": {"text": removed},
             "locations": [{"physicalLocation": {"artifactLocation": artifact}}],
         }
-    region = {"startLine": finding.start_line, "endLine": finding.end_line, "snippet": {"text": finding.quote}}
+    region = {"startLine": finding.start_line, "endLine": finding.end_line, "snippet": {"text": mask(finding.quote)}}
     result["locations"] = [{"physicalLocation": {"artifactLocation": artifact, "region": region}}]
-    if finding.HasField("suggestion"):
+    if finding.HasField("suggestion") and mask(finding.suggestion.replacement) == finding.suggestion.replacement:
         result["fixes"] = [_fix(finding, artifact)]
     return result
 

@@ -41,8 +41,12 @@ def totals(outcome: Outcome) -> str:
         said = "Not completed, so silence means nothing"
     else:
         said = "No findings in what was read"
-    models = [f"{model.provider}:{model.model}" for model in answer.receipt.models]
-    return visible(f"{said}; {scope}; {'models: ' + ', '.join(models) if models else 'no model'}.")
+    models = ", ".join(f"{model.provider}:{model.model}" for model in answer.receipt.models)
+    if answer.receipt.model_failure:
+        asked = f"the model failed ({models})" if models else "the model failed"
+    else:
+        asked = f"models: {models}" if models else "no model"
+    return visible(f"{said}; {scope}; {asked}.")
 
 
 class _Painter:

@@ -69,20 +69,11 @@ CREATE TABLE llm_gateway.credentials (
     PRIMARY KEY (organization_id, id)
 );
 
--- What a model makes of a text in tokens, learned from what its provider reported.
-CREATE TABLE llm_gateway.token_ratios (
-    organization_id uuid NOT NULL,
-    model text NOT NULL,
-    ratio double precision NOT NULL,     -- reported tokens divided by our estimate
-    samples bigint NOT NULL,
-    PRIMARY KEY (organization_id, model)
-);
-
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['calls', 'budget_locks', 'budgets', 'credentials', 'token_ratios'] LOOP
+    FOREACH name IN ARRAY ARRAY['calls', 'budget_locks', 'budgets', 'credentials'] LOOP
         EXECUTE format('ALTER TABLE llm_gateway.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE llm_gateway.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format(

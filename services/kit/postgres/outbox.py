@@ -1,16 +1,18 @@
 """The way out: a row written in the transaction of its cause, sent by a relay, closed when the receiver has it."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from services.kit.bus.port import Bus, Envelope
 from services.kit.errors import AppError
 from services.kit.postgres.pool import Connection, Database
-from services.kit.retries import OUTBOX_UNSENT
+from services.kit.retries import OUTBOX_AWAY, OUTBOX_UNSENT
 from services.kit.telemetry import log, metrics
 
 BATCH = 100
 ASK_BATCH = 1000
+ASK_AFTER = timedelta(seconds=5)  # what was sent less long ago may be on its way
 _logger = log.get("outbox")
 
 FindMissing = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]  # which envelopes the receiver does not have
@@ -51,10 +53,12 @@ class Relay:
                 return False
             envelopes = [Envelope(r["id"], r["organization_id"], r["topic"], r["envelope"]) for r in rows]
             confirmed: list[UUID] = []
+            retry = OUTBOX_UNSENT
             try:
                 answered = set(await self._bus.publish(envelopes))
                 confirmed = [e.id for e in envelopes if e.id in answered]  # a bus may answer what it was not asked
             except AppError as error:
+                retry = OUTBOX_AWAY
                 _logger.warning("bus refused", topic=envelopes[0].topic, message=error.message)
             await connection.execute(
                 f"UPDATE {self._schema}.outbox SET sent_time = clock_timestamp() WHERE id = ANY($1)",
@@ -65,21 +69,22 @@ class Relay:
                 f"UPDATE {self._schema}.outbox SET attempts = attempts + 1, available_at = clock_timestamp() "
                 "+ least($2::interval * power(2, least(attempts, 10)), $3) * (0.75 + random() / 2) WHERE id = ANY($1)",
                 late,
-                OUTBOX_UNSENT.first,
-                OUTBOX_UNSENT.longest,
+                retry.first,
+                retry.longest,
             )
             metrics.OUTBOX_SENT.inc(len(confirmed))
             metrics.RELAY_BATCHES.labels("partly" if late and confirmed else "refused" if late else "sent").inc()
-            metrics.RETRIES.labels("outbox row", "unsent").inc(len(late))
+            metrics.RETRIES.labels("outbox row", retry.failure).inc(len(late))
             return len(rows) == BATCH and not late
 
     async def close_received(self) -> bool:
         """Ask the receiver about envelopes sent a while ago: delete what it has, send the rest again."""
         async with self._database.queue() as connection:
             rows = await connection.fetch(
-                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - interval '5 seconds' "
+                f"SELECT id FROM {self._schema}.outbox WHERE sent_time < clock_timestamp() - $2::interval "
                 "ORDER BY sent_time LIMIT $1 FOR UPDATE SKIP LOCKED",
                 ASK_BATCH,
+                ASK_AFTER,
             )
             ids = [row["id"] for row in rows]
             if not ids:

@@ -212,8 +212,13 @@ async def error_boundary(call: Call, proceed: Next) -> None:
 
 
 def _violation(found: Any) -> Violation:
-    path = ".".join(element.field_name for element in found.field.elements) if found.field else ""
+    path = ".".join(_name(element) for element in found.field.elements) if found.field else ""
     return Violation(path, found.message, found.rule_id)
+
+
+def _name(element: Any) -> str:
+    place = element.subscript  # None, or which item of a list, or which key of a map
+    return f"{element.field_name}[{place.value}]" if place is not None else str(element.field_name)
 
 
 def _outcome(error: BaseException) -> str:

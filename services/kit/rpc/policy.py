@@ -54,6 +54,11 @@ def write(roles: frozenset[str], *, is_idempotent: bool = False, deadline: timed
     return Rule(roles=roles, is_idempotent=is_idempotent, deadline=deadline)
 
 
+def opened(*, deadline: timedelta = DEADLINE) -> Rule:
+    """A public RPC that needs no credential; one that comes along is not looked at."""
+    return Rule(is_open=True, deadline=deadline)
+
+
 def internal(*callers: str, is_idempotent: bool = False, deadline: timedelta = DEADLINE) -> Rule:
     """An RPC for other roles of the mesh only."""
     return Rule(callers=frozenset(callers), is_idempotent=is_idempotent, deadline=deadline)

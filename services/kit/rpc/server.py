@@ -59,6 +59,7 @@ class RpcServer:
         with_reflection: bool = True,
         repeatable: Repeatable | None = None,
         caller_rate: Rate = CALLER_RATE,
+        max_calls: int = MAX_CONCURRENT_CALLS,
     ) -> None:
         """Without an authenticator the listener is internal: the mesh's roles are let in, and nobody else.
 
@@ -81,7 +82,7 @@ class RpcServer:
                 middlewares.identify,
                 middlewares.access_log,
                 middlewares.limit_time,
-                middlewares.admit(MAX_CONCURRENT_CALLS, name),
+                middlewares.admit(max_calls, name),
                 *identity,
                 middlewares.validate,
                 *([repeatable.middleware(services)] if repeatable is not None else []),

@@ -9,7 +9,7 @@ import openai
 
 from services.llm_gateway.providers.faults import Fault, ProviderError
 from services.llm_gateway.providers.reading import count, error_of, parse_object
-from services.llm_gateway.providers.types import Model, Rung
+from services.llm_gateway.providers.types import Effort, Model, Rung
 from services.llm_gateway.providers.usage import Usage
 from services.llm_gateway.providers.wire import Ask, Connection, Network, Reply
 
@@ -137,7 +137,7 @@ def _body(ask: Ask, dialect: Dialect) -> dict[str, Any]:
     if ask.temperature is not None:
         body["temperature"] = ask.temperature
     if ask.effort is not None:
-        value = ask.effort.value
+        value = "xhigh" if dialect.effort == "reasoning" and ask.effort is Effort.MAX else ask.effort.value
         body |= {"reasoning": {"effort": value}} if dialect.effort == "reasoning" else {"reasoning_effort": value}
     if ask.schema is not None and ask.shape.rung is Rung.JSON_SCHEMA:
         schema = {"name": "answer", "strict": True, "schema": ask.schema}

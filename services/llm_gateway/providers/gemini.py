@@ -10,6 +10,7 @@ from google.genai import types
 
 from services.llm_gateway.providers.faults import Fault, ProviderError
 from services.llm_gateway.providers.reading import count, parse_object
+from services.llm_gateway.providers.transport import tls
 from services.llm_gateway.providers.types import Effort, Rung
 from services.llm_gateway.providers.usage import Usage
 from services.llm_gateway.providers.wire import Ask, Connection, Reply
@@ -37,7 +38,11 @@ def build(http: httpx2.AsyncClient, **settings: Any) -> Any:
     """Build the SDK's client around ours; `options` are those of its HTTP."""
     # Without a client of its own the SDK would make one for calls that we never make.
     unused = httpx2.Client(transport=httpx2.MockTransport(lambda request: httpx2.Response(500)), trust_env=False)
-    options = types.HttpOptions(httpx_async_client=http, httpx_client=unused, **settings.pop("options"))
+    # Nor would it do without certificates for web sockets, which it reads for each client unless it is given some.
+    certificates = {"ssl": tls()}
+    options = types.HttpOptions(
+        httpx_async_client=http, httpx_client=unused, async_client_args=certificates, **settings.pop("options")
+    )
     return genai.Client(http_options=options, **settings)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 
 _THINKING = re.compile(r"\s*<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
+_UNENDED = re.compile(r"<(think|thinking|reasoning)>", re.IGNORECASE)
 _FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*```", re.DOTALL)
 _MAX_REASON = 300
 _MAX_STARTS = 20  # braces at which an object is looked for in prose
@@ -30,6 +31,8 @@ def find(text: str) -> tuple[Any, str, bool]:
     except UnusableError as error:
         first = error
     spoken = without_thinking(plain)
+    if _UNENDED.match(spoken):
+        raise UnusableError("it ends before the thinking does")
     fenced = [found[1] for found in _FENCE.finditer(spoken)]
     for candidate in (*reversed(fenced), spoken):
         cut = _cut(candidate)

@@ -51,6 +51,7 @@ class Opened:
         self._module = module
         self._connection = connection
         self._waits = waits
+        self._rungs = kind.ladder(model)
         self._key = (model.provider, model.base_url or model.vertex_location, model.model)
 
     @property
@@ -111,6 +112,8 @@ class Opened:
                     if has_begun or not self._step_down(error, ask):
                         raise
                     continue
+                finally:
+                    seen.hang_up()
             yield self._read(request, ask, step, seen.headers, is_last=True)[0]
             return
         raise ProviderError(Fault.BAD_REQUEST)
@@ -202,7 +205,7 @@ class Opened:
         except json_text.UnusableError as error:
             problem, is_plain = str(error), False
         if (problem or not is_plain) and rung is Rung.JSON_SCHEMA:
-            self._remember(ask.shape.missed(self._kind.rungs), "the server takes a schema and does not hold to it")
+            self._remember(ask.shape.missed(self._rungs), "the server takes a schema and does not hold to it")
         if problem and is_last and request.checked:
             raise ProviderError(Fault.SCHEMA_MISMATCH, usage=usage)
         return answer, problem
@@ -211,7 +214,7 @@ class Opened:
         """Whether something is left out from now on, after a server said that it does not know it."""
         if error.fault is not Fault.BAD_REQUEST or error.status not in (400, 404, 422, 501):
             return False
-        left = ask.shape.without(error.param, error.words, self._kind.rungs)
+        left = ask.shape.without(error.param, error.words, self._rungs)
         return self._remember(left, "the server does not know what was sent")
 
     def _remember(self, shape: Shape | None, why: str) -> bool:

@@ -17,6 +17,7 @@ class Kind:
     `limit` is the field for the output limit, `rungs` the ladder of structured output from the top, `no_temperature`
     what names of models that refuse one look like, `lacks` what it can't do, for people. `may_cut_prompts` has the
     reported tokens held against the prompt. One that is not `for_organizations` is reached by variables only.
+    `own_ladder` is that of models whose name looks so.
     """
 
     id: str
@@ -28,11 +29,18 @@ class Kind:
     requires_key: bool = True
     may_cut_prompts: bool = False
     for_organizations: bool = True
+    own_ladder: tuple[str, tuple[Rung, ...]] | None = None
+
+    def ladder(self, model: Model) -> tuple[Rung, ...]:
+        """Answer the rungs for a model, from the top."""
+        if self.own_ladder is not None and re.match(self.own_ladder[0], model.model):
+            return self.own_ladder[1]
+        return self.rungs
 
     def first_shape(self, model: Model) -> Shape:
         """Answer how the first request to a model is put."""
         refuses = bool(self.no_temperature) and re.match(self.no_temperature, model.model) is not None
-        return Shape(self.rungs[0], temperature=not refuses, limit=self.limit)
+        return Shape(self.ladder(model)[0], temperature=not refuses, limit=self.limit)
 
 
 PROVIDERS: dict[str, Kind] = {
@@ -51,6 +59,7 @@ PROVIDERS: dict[str, Kind] = {
         Kind(
             "google_vertex", "maxOutputTokens", _LADDER,
             "no list of Claude's models, and no API key for them; Claude takes no temperature",
+            own_ladder=("claude", _NO_MODE),
         ),
         Kind("novita", "max_tokens", _LADDER, "many models take no schema"),
         Kind(

@@ -43,6 +43,12 @@ class Exchange:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    response: aiohttp.ClientResponse | None = field(default=None, repr=False)
+
+    def hang_up(self) -> None:
+        """End the request at the provider, where it has not ended by itself; not every SDK does when it is closed."""
+        if self.response is not None:
+            self.response.close()
 
 
 exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -109,7 +115,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     async def _answer(
         self, response: aiohttp.ClientResponse, request: httpx2.Request, seen: Exchange
     ) -> httpx2.Response:
-        seen.status, seen.headers = response.status, response.headers
+        seen.status, seen.headers, seen.response = response.status, response.headers, response
         if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
             raise OversizedError("a compressed answer", request=request)
         stream: httpx2.AsyncByteStream = _Body(response, request, seen.waits)
@@ -127,7 +133,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 resolver=self._resolver,
-                ssl=_tls(),
+                ssl=tls(),
                 limit=0,  # how many run at once is decided above the port
                 keepalive_timeout=_IDLE_CONNECTION_SECONDS,
             )
@@ -242,6 +248,6 @@ def _translated(error: BaseException, request: httpx2.Request) -> httpx2.Transpo
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    """One for all: to load the system's certificates takes tens of milliseconds."""
+def tls() -> ssl.SSLContext:
+    """Answer the context of every connection, one for all: it takes tens of milliseconds to load certificates."""
     return httpx2.create_ssl_context(trust_env=False)

@@ -17,8 +17,9 @@ from services.review.domain import Claim, Fate, Severity
 
 _NAME = re.compile(r"(?i)^(?:.*[.-])?(?:docker|container)file(?:[.-][\w.-]+)?$")
 _NO_DOCKERFILE = re.compile(
-    r"(?i)\.(?:md|rst|py|js|ts|go|j2|jinja2?|tmpl|template|tpl|erb|in|dockerignore|ya?ml|json)$"
+    r"(?i)\.(?:md|rst|py|jsx?|tsx?|php|html?|vue|rb|java|rs|cs|go|j2|jinja2?|tmpl|template|tpl|erb|in|dockerignore|ya?ml|json)$"
 )
+_BASH = re.compile(rb"(?im)^\s*SHELL\s*\[\s*\"[^\"]*bash\"")
 _CONFIGURATION = "ignored: []\n"  # without one it would look for files of that name
 _L, _M, _H = Severity.LOW, Severity.MEDIUM, Severity.HIGH
 _YES = "Without a terminal the build stops at the question. Give -y."
@@ -97,6 +98,8 @@ def _claims(answer: Any, named: Mapping[str, Target]) -> list[Claim]:
     added = {name: {line.number: line for line in target.added} for name, target in named.items()}
     for item in answer:
         name, rule, row = str(item["file"]), str(item["code"]), item["line"]
+        if rule.startswith("SC3") and _BASH.search(named[name].head or b""):
+            continue  # hadolint forgets SHELL where the stage begins with an argument
         advice, line = RULES.get(rule), added.get(name, {}).get(row)
         if advice is not None and line is not None:
             claims[name, rule, row] = advise("hadolint", rule, advice, named[name], line)

@@ -25,6 +25,12 @@ from services.review.analyzers.target import AddedLine, Deadline, Outcome, Targe
 from services.review.domain import Claim, Severity
 
 _COMMENT = re.compile(r"^\s*(?:#(?!\[)|//|\*|/\*|--|<!--)")
+_IMPORT = re.compile(
+    r"^\s*(?:import\b|from\s+\S+\s+import\b|use\s|using\s|require(?:_relative)?\s*\(?['\"]|.*=\s*require\()"
+)
+_TABLE = re.compile(r"parametri[sz]e|\.each\b|ParameterizedTest|[dD]ataProvider|InlineData|TestCase\(|#\[case|rstest")
+_MATCHES = re.compile(r"toMatch(?:Inline)?Snapshot")
+_SNAPSHOT = re.compile(r"snapshot", re.I)
 _CHECK_ADVICE = (
     "Nothing in the change puts it, or one like it, in another place. If others do the checking now, say where; "
     "otherwise put it back."
@@ -38,7 +44,7 @@ class Removals:
 
     def version(self) -> str:
         """Our own, raised when the detection changes."""
-        return "1"
+        return "2"
 
     def run(self, targets: Sequence[Target], folder: Path, deadline: Deadline) -> Outcome:
         """Claim what is taken away, at the old line, and tests that are switched off, at the new one."""
@@ -50,7 +56,8 @@ class Removals:
             language = LANGUAGES.get(target.extension)
             hunks = [list(rows_of(hunk)) for hunk in target.hunks]
             if language and TEST_PATH.search(target.path):
-                if whole.has_code:  # where only tests are changed, what becomes of them is the change
+                # Where only tests are changed, what becomes of them is the change.
+                if whole.has_code and not whole.is_large and not _SNAPSHOT.search(target.path):
                     claims += _tests(target, hunks, language, whole)
                     claims += _assertions(target, hunks, language, whole)
                 claims += _switched_off(target, hunks, language)
@@ -88,11 +95,30 @@ def _defined_tests(rows: Sequence[Row], language: Language) -> Iterator[tuple[in
             marked = language.mark is None
 
 
+def _only_loses(hunks: Sequence[Sequence[Row]]) -> bool:
+    """Whether a file brings nothing but what its new head needs: where it is rewritten, what is missing has moved."""
+    return not any(
+        row.kind is LineKind.ADDED and row.text.strip() and not _IMPORT.match(row.text)
+        for rows in hunks
+        for row in rows
+    )
+
+
+def _says_too_little(body: Sequence[Row], language: Language) -> bool:
+    """Whether a test is no loss: a name alone, or a comparison with a picture that is taken anew at will."""
+    asserts = [row for row in body if language.asserts.search(row.text)]
+    return len(body) < 2 or (bool(asserts) and all(_SNAPSHOT.search(row.text) for row in asserts))
+
+
 def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, whole: Whole) -> Iterator[Claim]:
-    """One claim for the tests that a file loses, at the first."""
+    """One claim for the tests that a file loses, at the first; a table of cases stands for many."""
     gone: list[tuple[Row, str]] = []
     new = 0
     for rows in hunks:
+        if any(row.kind is LineKind.ADDED and _TABLE.search(row.text) for row in rows):
+            return
+        if any(_MATCHES.search(row.text) for row in rows):
+            continue  # which lines of the diff belong to which test is not known there
         new += sum(1 for _ in _defined_tests([row for row in rows if row.kind is LineKind.ADDED], language))
         for block in _blocks(rows):
             lines = _removed(block)
@@ -100,7 +126,7 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
             ends = [*(index for index, _, _ in starts), len(lines)][1:]
             for (index, row, name), end in zip(starts, ends, strict=True):
                 body = lines[index:end]
-                if len(body) < 2 or whole.brings(name) or whole.unsaid_with(name):
+                if _says_too_little(body, language) or whole.brings(name) or whole.unsaid_with(name):
                     continue
                 if any(f"super().{name}(" in line.text for line in body):
                     continue  # the inherited test runs now
@@ -123,29 +149,19 @@ def _tests(target: Target, hunks: Sequence[Sequence[Row]], language: Language, w
 
 
 def _assertions(target: Target, hunks: Sequence[Sequence[Row]], language: Language, whole: Whole) -> Iterator[Claim]:
-    """Assertions that go while their test stays, where the file has fewer of them afterwards; one claim for a block.
+    """Assertions that go while all else of their test stays; one claim for a block.
 
-    Where anything comes in their place, they were rewritten.
+    Where anything comes in their place they were rewritten, and where their test loses more than them it is another.
     """
-    balance = sum(
-        (row.kind is LineKind.ADDED) - (row.kind is LineKind.REMOVED)
-        for rows in hunks
-        for row in rows
-        if row.kind is not LineKind.CONTEXT and language.asserts.search(row.text)
-    )
-    if balance >= 0:
+    if not _only_loses(hunks):
         return
     for rows in hunks:
-        if any(row.kind is LineKind.ADDED and language.asserts.search(row.text) for row in rows):
+        blocks = [_removed(block) for block in _blocks(rows)]
+        if not all(language.asserts.search(lines[0].text) for lines in blocks if lines):
             continue
-        for block in _blocks(rows):
-            lines = _removed(block)
+        for lines in blocks:
             asserts = [row for row in lines if language.asserts.search(row.text)]
-            if (
-                not asserts
-                or len(lines) < len(block)
-                or any(DEFINITION.match(row.text) or language.test.match(row.text) for row in lines)
-            ):
+            if not asserts or any(DEFINITION.match(row.text) or language.test.match(row.text) for row in lines):
                 continue
             if any(whole.unsaid_with(row.text) for row in lines) or whole.moved(asserts):
                 continue

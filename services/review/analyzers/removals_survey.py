@@ -10,7 +10,8 @@ from services.review.analyzers.target import Target
 
 NAME = re.compile(r"[A-Za-z_$][\w$]{3,}")
 # Words put together are names; a plain word that is gone from the code may have been any word.
-_PUT_TOGETHER = re.compile(r"\b(?=\w{8})(?:[A-Za-z]+_\w+|[A-Za-z]*[a-z][A-Z]\w*)")
+_PUT_TOGETHER = re.compile(r"\b(?=\w{8})(?:_*[A-Za-z]+_\w+|[A-Za-z]*[a-z][A-Z]\w*)")
+_LARGE = 200  # changed lines of code and tests
 _MOVED_LINE = 12  # characters from which a line that comes back is no accident
 
 
@@ -32,6 +33,7 @@ class Whole:
     lost: frozenset[str]  # names whose definition went and did not come back
     unsaid: frozenset[str]  # words that the code, as far as the diff shows it, does not say any more
     has_code: bool  # whether more is changed than tests
+    is_large: bool  # whether so much is changed that tests go with what they tested, or come back in another form
 
     def brings(self, text: str) -> bool:
         """Whether `text` is among the added lines, as a whole word where it is one."""
@@ -65,6 +67,7 @@ def survey(targets: Sequence[Target]) -> Whole:
     said: set[str] = set()
     unsaid: set[str] = set()
     has_code = False
+    size = 0
     for target in targets:
         if target.extension not in CODE:
             continue
@@ -73,6 +76,7 @@ def survey(targets: Sequence[Target]) -> Whole:
         for row in (row for hunk in target.hunks for row in rows_of(hunk)):
             names = _definitions(row)
             gone = row.kind is LineKind.REMOVED
+            size += row.kind is not LineKind.CONTEXT
             if not gone:
                 defined |= names if row.kind is LineKind.ADDED else set()
             elif not is_test:
@@ -80,7 +84,14 @@ def survey(targets: Sequence[Target]) -> Whole:
             if not is_test:
                 (unsaid if gone else said).update(NAME.findall(row.text))
     stripped = frozenset(text.strip() for text in brought if len(text.strip()) >= _MOVED_LINE)
-    return Whole("\n".join(brought), stripped, frozenset(lost - defined), frozenset(unsaid - said), has_code)
+    return Whole(
+        "\n".join(brought),
+        stripped,
+        frozenset(lost - defined),
+        frozenset(unsaid - said),
+        has_code,
+        size > _LARGE,
+    )
 
 
 def _definitions(row: Row) -> set[str]:

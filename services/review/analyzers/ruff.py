@@ -1,11 +1,13 @@
 """Runs ruff on copies of the Python files, with our rules and nobody's configuration."""
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.kit.diff.model import Side
 from services.review.analyzers.ruff_rules import RULES, SELECTED
 from services.review.analyzers.target import Deadline, Outcome, Target, claim, installed_version
 from services.review.analyzers.tools import installed
@@ -13,6 +15,15 @@ from services.review.domain import Claim, Fate, Severity
 
 _EXTENSIONS = frozenset({"py", "pyi"})
 _MAX_OUTPUT = 32 * 1024 * 1024
+_REDEFINED = re.compile(r"`(\w+)`")  # the first name in the words of F811
+_EMPTY_DEFAULT = re.compile(r"(\w+)\s*(?::[^=]*?)?=\s*(\[\]|\{\}|(?:list|dict|set)\(\))")
+_BODY = 80  # lines of a function that are looked at
+_ARCHIVES = re.compile(r"(?i)zipfile|tarfile|tar\.open|shutil\.unpack")
+_LOOK_BACK = 60
+_PYTHON_2 = frozenset(
+    {"basestring", "cmp", "file", "long", "raw_input", "reduce", "reload", "unichr", "unicode", "xrange"}
+)
+_OLD_PYTHON = re.compile(r"\bPY[23]\b|sys\.version|\bsix\b|except NameError|ImportError")
 _SHELL_LITERAL = "seems safe"  # ruff's words where the command is a literal
 
 
@@ -94,7 +105,7 @@ def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]
             continue
         if code in ("S602", "S605") and _SHELL_LITERAL in item["message"]:
             continue
-        if code == "S113" and targets[name].is_supporting:
+        if _is_usual(code, str(item["message"]), line.text, row, targets[name]):
             continue
         seen.add((name, row, code))
         if code == "invalid-syntax":
@@ -106,3 +117,58 @@ def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]
         )
         claims.append(claim("ruff", code, targets[name], line, severity, advice.category, title, body))
     return claims
+
+
+def _is_usual(code: str, message: str, text: str, row: int, target: Target) -> bool:
+    """Whether a finding is one of those that are mostly meant, told by what stands around it."""
+    if target.is_supporting and code.startswith(("S", "ASYNC")):
+        return True  # tests and examples run what they were given, and wait for it
+    if code == "F811":  # an import once more, or an argument by the name of a fixture, hides nothing
+        found = _REDEFINED.search(message)
+        return found is not None and not re.search(rf"\b(?:def|class|as)\s+{found[1]}\b|^\s*{found[1]}\s*=", text)
+    if code == "S701":  # escaping is for markup: templates of configuration must not have it
+        return b"html" not in (target.head or b"").lower()
+    head = (target.head or b"").decode("utf-8", "replace")
+    if code == "F821":
+        return _is_no_use(message, text, head)
+    if code == "S202":  # zipfile takes .. and roots out of names by itself
+        named = _ARCHIVES.findall("\n".join(head.split("\n")[max(0, row - _LOOK_BACK) : row]))
+        return bool(named) and named[-1].lower().startswith("zip")
+    return code == "B006" and (_stood_before(text, target) or not _is_changed(text, head, row))
+
+
+def _is_no_use(message: str, text: str, head: str) -> bool:
+    """Whether an undefined name is never looked up: in a quoted annotation, or in the branch for Python 2."""
+    found = _REDEFINED.search(message)
+    if found is None:
+        return False
+    if found[1] in _PYTHON_2 and _OLD_PYTHON.search(head):
+        return True
+    return re.search(rf"(?::|->|\[)\s*[\"'][^\"']*\b{found[1]}\b[^\"']*[\"']", text) is not None
+
+
+def _is_changed(text: str, head: str, row: int) -> bool:
+    """Whether a function gives its empty default away or puts something in: else nobody sees that it is shared."""
+    body = "\n".join(head.split("\n")[row - 1 : row + _BODY])
+    return any(
+        re.search(
+            rf"\b{name}\s*(?:\.(?:append|extend|insert|add|update|setdefault|pop|remove|clear)\(|\[[^\]\n]+\]\s*=[^=]|[+|]=)"
+            rf"|\b(?:return|yield)\s+{name}\b|\.\w+\s*=\s*{name}\s*$",
+            body,
+            re.M,
+        )
+        for name, _ in _EMPTY_DEFAULT.findall(text)
+    )
+
+
+def _stood_before(text: str, target: Target) -> bool:
+    """Whether all defaults of a line were there before, and the change only writes them anew."""
+    lost = "\n".join(
+        row.text.decode("utf-8", "replace")
+        for hunk in target.hunks
+        for row in hunk.lines()
+        if row.number(Side.RIGHT) is None
+    )
+    before = set(_EMPTY_DEFAULT.findall(lost))
+    now = set(_EMPTY_DEFAULT.findall(text))
+    return bool(now) and now <= before

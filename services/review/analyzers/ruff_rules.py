@@ -2,8 +2,8 @@
 
 Chosen are rules whose finding is nearly always a fault. Left out for noise: unused names and imports, assert, pickle
 and random as such, hard-coded passwords (our own detector), SQL put together (S608 can't tell a constant from input),
-functions made in loops (B023 can't tell one that is used at once), a bare `raise` in a function (PLE0704 can't tell one
-that is called from a handler), bare except, and anything that is taste.
+exec (S102: nobody writes it by accident), functions made in loops (B023 can't tell one that is used at once), a bare
+`raise` in a function (PLE0704 can't tell one that is called from a handler), bare except, and anything that is taste.
 """
 
 from typing import NamedTuple
@@ -107,9 +107,6 @@ RULES: dict[str, Advice] = {
     "ASYNC221": _bug("A blocking process run in an async function", _BLOCKS),
     "ASYNC222": _bug("A blocking wait for a process in an async function", _BLOCKS),
     "ASYNC251": _bug("time.sleep in an async function", _BLOCKS, _H),
-    "S102": _security(
-        "exec runs whatever text it is given", "If any of it can come from outside, so can the code.", _M
-    ),
     "S113": _bug(
         "An HTTP request without a timeout", "It waits for ever when the other side is silent. Pass timeout=.", _L
     ),

@@ -26,6 +26,11 @@ _HARM = re.compile(
     rb"^[^#\n]*\b(?:rm|mv|chown|chmod|truncate|git[ \t]+(?:clean|reset|checkout)|find\b.*-delete)\b", re.M
 )
 _HARM_WITHIN = 15  # lines
+_SOURCES = re.compile(rb"^\s*(?:source|\.)\s+\S", re.M)  # what is read may set errexit or a trap
+_TEMPLATES = frozenset({"j2", "jinja", "jinja2", "erb", "tmpl", "tpl", "template", "tftpl", "in"})
+_KEYS = re.compile(r"\$\{!\w+\[[@*]\]\}")  # keys of an array, mostly numbers
+_ENDLESS = re.compile(r"\s*(?:while|until)\b")  # a loop that is left by break
+_HIDES = re.compile(r"on line (\d+)")
 _USUAL_IN_TESTS = {2091, 2115, 2164}  # a test that goes wrong there fails, as it should
 
 
@@ -67,6 +72,8 @@ class Shellcheck:
 def dialect(target: Target) -> str | None:
     """The shell a file is written for by its first line, else by its extension; None for what is no script."""
     head = target.head or b""
+    if target.extension in _TEMPLATES:
+        return None
     if found := _SHEBANG.match(head):
         return _DIALECTS[found[1]]
     if _ANY_SHEBANG.match(head):
@@ -99,7 +106,7 @@ def _claims(answer: Any, named: Mapping[str, Target]) -> list[Claim]:
             continue
         if code in _USUAL_IN_TESTS and named[name].is_supporting:
             continue
-        if code == _CD and not _harms_after(named[name].head or b"", row):
+        if _is_usual(code, str(item["message"]), row, line.text, named[name].head or b""):
             continue
         if code in (_PARSE_ERROR, 1017) and (name, code) in once:
             continue  # what follows from the first one is no news
@@ -107,6 +114,20 @@ def _claims(answer: Any, named: Mapping[str, Target]) -> list[Claim]:
         once.add((name, code))
         claims.append(advise("shellcheck", f"SC{code}", advice, named[name], line))
     return claims
+
+
+def _is_usual(code: int, message: str, row: int, text: str, script: bytes) -> bool:
+    """Whether a finding does no harm, told by what stands around it."""
+    if code == _CD:
+        return _SOURCES.search(script) is not None or not _harms_after(script, row)
+    if code == 2157:
+        return _ENDLESS.match(text) is not None
+    if code == 2068:
+        return _KEYS.search(text) is not None
+    if code in (2221, 2222):  # two patterns of one branch do the same
+        other = _HIDES.search(message)
+        return other is not None and int(other[1]) == row and text.count(";;") < 2
+    return False
 
 
 def _harms_after(script: bytes, row: int) -> bool:

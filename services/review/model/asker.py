@@ -18,6 +18,7 @@ _KNOWN_ENDS = {
     Reason.MODEL_REFUSED,
     Reason.MODEL_UNAVAILABLE,
     Reason.MODEL_RATE_LIMITED,
+    Reason.BUDGET_SPENT,
     Reason.INVALID_REQUEST,
     Reason.PERMISSION_DENIED,
 }
@@ -31,6 +32,7 @@ class Described:
     model: str
     max_input_tokens: int
     notes: tuple[str, ...] = ()
+    usd_per_million_tokens: tuple[float, float] | None = None  # sent and received; None: not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class Answer:
     cached_tokens: int
     output_tokens: int
     reported: bool
+    cost_usd: float | None = None  # None: the price is not known
+    fallback_reason: str = ""  # why it is not the first choice that answered
+    stored: bool = False  # the gateway had the answer: an earlier call of ours was paid for
 
 
 class LanguageModels(Protocol):
@@ -52,8 +57,8 @@ class LanguageModels(Protocol):
     async def describe(self, organization_id: UUID) -> Described | None:
         """Answer the model, None where there is none."""
 
-    async def complete(self, organization_id: UUID, request_id: str, instructions: Instructions, text: str) -> Answer:
-        """Answer one completion; `text` is fenced."""
+    async def complete(self, run: Run, request_id: str, instructions: Instructions, text: str, question: str) -> Answer:
+        """Answer one completion on account of a run; `text` is fenced, `question` names it without what is random."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,7 @@ class _Account:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float | None = 0.0
 
 
 @dataclass(slots=True)
@@ -79,6 +85,7 @@ class Asker:
     budget: int
     calls: int = 0
     estimated: bool = False
+    fallbacks: set[str] = field(default_factory=set)
     _accounts: dict[tuple[str, str], _Account] = field(default_factory=dict)
 
     async def ask(self, instructions: Instructions, step: str, text: str, problem: str = "") -> Answer:
@@ -102,8 +109,16 @@ class Asker:
         else:
             answer = await self._complete(instructions, step, digest, text, problem)
             await self.checkpoints.finish(self.run, f"model/{step}", digest, json.dumps(asdict(answer)).encode())
+        if answer.stored and begun.in_doubt:  # one of them had its end after all: this one
+            doubtful = self._account(self.described.provider, self.described.model)
+            doubtful.calls -= 1
+            doubtful.in_doubt -= 1
         account = self._account(answer.provider, answer.model)
         account.calls += 1
+        known = account.cost_usd is not None and answer.cost_usd is not None
+        account.cost_usd = (account.cost_usd or 0) + (answer.cost_usd or 0) if known else None
+        if answer.fallback_reason:
+            self.fallbacks.add(f"{answer.model} of {answer.provider} answered instead. {answer.fallback_reason}")
         account.input_tokens += answer.input_tokens
         account.cached_tokens += answer.cached_tokens
         account.output_tokens += answer.output_tokens
@@ -116,7 +131,7 @@ class Asker:
             prompt += f"\n\nYour answer before this one could not be used: {problem}. Answer anew, in full."
         name = f"{self.run.id}/{step}/{digest[:32]}"
         try:
-            return await self.models.complete(self.run.organization_id, name, instructions, prompt)
+            return await self.models.complete(self.run, name, instructions, prompt, digest)
         except BaseException as error:  # also when it takes too long for us
             self._account(self.described.provider, self.described.model).calls += 1
             if isinstance(error, AppError) and error.reason in _KNOWN_ENDS:
@@ -128,7 +143,7 @@ class Asker:
         return sum(account.in_doubt for account in self._accounts.values())
 
     def uses(self) -> tuple[ModelUse, ...]:
-        """Answer what each model was used for; prices are not known yet."""
+        """Answer what each model was used for; one that was named and in the end did nothing is left out."""
         return tuple(
             ModelUse(
                 provider,
@@ -137,11 +152,12 @@ class Asker:
                 a.input_tokens,
                 a.cached_tokens,
                 a.output_tokens,
-                None,
+                a.cost_usd if a.input_tokens else None,
                 PROMPT_HASH,
                 in_doubt_calls=a.in_doubt,
             )
             for (provider, model), a in self._accounts.items()
+            if a.calls
         )
 
     def _account(self, provider: str, model: str) -> _Account:

@@ -7,6 +7,7 @@ from lintel.llm.v1 import llm_service_pb2 as pb
 from lintel.llm.v1.llm_service_pb2_grpc import LlmServiceStub
 
 from services.kit.rpc.status import rpc_errors
+from services.review.domain import Run
 from services.review.model.asker import Answer, Described
 from services.review.model.templates import Instructions
 
@@ -27,18 +28,28 @@ class RemoteModels:
             found = await self._stub.DescribeModel(request, timeout=_DESCRIBE_SECONDS)
         if not found.configured:
             return None
-        return Described(found.provider, found.model, found.max_input_tokens, tuple(found.notes))
+        price = found.price
+        return Described(
+            found.provider,
+            found.model,
+            found.max_input_tokens,
+            tuple(found.notes),
+            (price.input_usd_per_million, price.output_usd_per_million) if found.HasField("price") else None,
+        )
 
-    async def complete(self, organization_id: UUID, request_id: str, instructions: Instructions, text: str) -> Answer:
-        """Answer one completion."""
+    async def complete(self, run: Run, request_id: str, instructions: Instructions, text: str, question: str) -> Answer:
+        """Answer one completion on account of a run."""
         request = pb.CompleteRequest(
-            organization_id=str(organization_id),
+            organization_id=str(run.organization_id),
             request_id=request_id,
             purpose=instructions.name.partition(".")[0],
             instructions=instructions.text,
             input=text,
             json_schema=instructions.json_schema,
             max_output_tokens=instructions.max_output_tokens,
+            repository=run.ref.repository,
+            pull_request_number=0 if run.is_local else run.ref.number,
+            cache_key=question,
         )
         with rpc_errors():
             found = await self._stub.Complete(request, timeout=_COMPLETE_SECONDS)
@@ -51,4 +62,7 @@ class RemoteModels:
             cached_tokens=usage.cached_tokens,
             output_tokens=usage.output_tokens,
             reported=usage.reported,
+            cost_usd=found.cost_usd if found.HasField("cost_usd") else None,
+            fallback_reason=found.fallback_reason,
+            stored=found.stored,
         )

@@ -17,12 +17,12 @@ from services.kit.telemetry import log
 from services.kit.tokens import estimate
 from services.review.domain import Claim, DropReason, Run
 from services.review.model.answers import Claims, read_claims, read_verdicts
-from services.review.model.asker import Answer, Asker, BudgetError, LanguageModels
+from services.review.model.asker import Answer, Asker, BudgetError, Described, LanguageModels
 from services.review.model.packing import Pack, Packing, pack
 from services.review.model.strict_json import InvalidAnswerError
 from services.review.model.surroundings import Surroundings
 from services.review.model.templates import REVIEW, VERIFY, Instructions
-from services.review.model_port import CheckpointError, Checkpoints, ModelChoice, ModelResult, SourceView
+from services.review.model_port import CheckpointError, Checkpoints, Estimate, ModelChoice, ModelResult, SourceView
 
 MAX_PACKS = 12
 MAX_CALLS = 30  # repairs and verification included
@@ -33,7 +33,7 @@ CONCURRENCY = 3
 PASS_SECONDS = 900.0
 _OVERHEAD = 400  # tokens of roles, border and schema
 # What is wrong with one answer says nothing about the next; any other failure would only be repeated.
-_LOCAL_FAULTS = {"refusal", "content_filter", "cut_off", "empty", "oversized", "no_finish"}
+_LOCAL_FAULTS = {"refusal", "content_filter", "incomplete", "empty", "oversized", "no_finish", "schema_mismatch"}
 _logger = log.get("model_pass")
 ReadT = TypeVar("ReadT")
 
@@ -75,17 +75,21 @@ class TwoCallPass:
     async def chosen(self, run: Run) -> ModelChoice | None:
         """Answer which model would be asked; raises AppError where that cannot be told."""
         found = await self._models.describe(run.organization_id)
-        return ModelChoice(found.provider, found.model) if found else None
+        return ModelChoice(found.provider, found.model, found.usd_per_million_tokens) if found else None
+
+    async def estimate(self, run: Run, view: SourceView) -> Estimate:
+        """Answer the calls that would read the view, and their tokens; raises AppError where there is no model."""
+        packing = _packed(await self._described(run), view)
+        tokens = sum(pack.tokens + estimate(REVIEW.text) + _OVERHEAD for pack in packing.packs)
+        return Estimate(len(packing.packs), tokens, tuple(_left_out(packing)))
 
     async def claims(self, run: Run, view: SourceView) -> ModelResult:
         """Ask about the view. Raises AppError only where there is no model after all, and CheckpointError."""
-        described = await self._models.describe(run.organization_id)
-        if described is None:
-            raise AppError(Reason.MODEL_NOT_CONFIGURED)
+        described = await self._described(run)
         asker = Asker(self._models, self._checkpoints, run, described, MAX_CALLS)
         state = _State(time.monotonic() + self._seconds)
         most = described.max_input_tokens - _OVERHEAD
-        packing = pack(view, min(max(most - estimate(REVIEW.text), 500), PACK_TOKENS), MAX_PACKS)
+        packing = _packed(described, view)
         found = await self._find(asker, packing.packs, state)
         kept = await self._verify(asker, _gravest(found, state), view, max(most - estimate(VERIFY.text), 1000), state)
         uses = asker.uses()
@@ -98,6 +102,12 @@ class TwoCallPass:
             dropped={reason: count for reason, count in state.dropped.items() if count},
             notes=(*described.notes, *_notes(packing, state, asker)),
         )
+
+    async def _described(self, run: Run) -> Described:
+        described = await self._models.describe(run.organization_id)
+        if described is None:
+            raise AppError(Reason.MODEL_NOT_CONFIGURED)
+        return described
 
     async def _find(self, asker: Asker, packs: Sequence[Pack], state: _State) -> list[Claim]:
         """Ask about each pack, a few at a time; the order of the claims is that of the packs."""
@@ -148,6 +158,11 @@ class TwoCallPass:
             kept += [claim for (claim, _), keep in zip(batch, verdicts, strict=True) if keep]
             state.dropped[DropReason.REFUTED] += verdicts.count(False)
         return kept
+
+
+def _packed(described: Described, view: SourceView) -> Packing:
+    most = described.max_input_tokens - _OVERHEAD
+    return pack(view, min(max(most - estimate(REVIEW.text), 500), PACK_TOKENS), MAX_PACKS)
 
 
 def _read(answer: Answer, paths: Mapping[str, str]) -> Claims:
@@ -217,7 +232,7 @@ def _batches(
     return batches
 
 
-def _notes(packing: Packing, state: _State, asker: Asker) -> list[str]:
+def _left_out(packing: Packing) -> list[str]:
     notes = []
     if packing.files_left_out:
         shown = ", ".join(packing.files_left_out[:10])
@@ -227,6 +242,11 @@ def _notes(packing: Packing, state: _State, asker: Asker) -> list[str]:
         notes.append(f"partial: the model was shown only the first part of {', '.join(packing.files_cut[:10])}")
     if packing.long_lines:
         notes.append(f"partial: {packing.long_lines} overlong lines were not shown to the model")
+    return notes
+
+
+def _notes(packing: Packing, state: _State, asker: Asker) -> list[str]:
+    notes = _left_out(packing)
     if state.malformed:
         notes.append(f"the model's answers held {state.malformed} malformed findings, which were left out")
     if state.repaired:
@@ -236,6 +256,7 @@ def _notes(packing: Packing, state: _State, asker: Asker) -> list[str]:
             f"a worker stopped while {asker.in_doubt()} calls of the model were under way; they were made again, and "
             "may have been charged twice"
         )
+    notes += sorted(asker.fallbacks)
     if asker.estimated:
         notes.append("the model's provider did not report all tokens: the numbers are estimates")
     return notes

@@ -73,3 +73,13 @@ def test_a_model_that_fails_is_three_and_findings_are_printed(repository: Made, 
     assert b"the model did not look at everything" in done.stdout
     assert b"not completed: the model did not look at everything" in done.stderr
     assert b"sk-of-a-test" not in done.stdout + done.stderr
+
+
+def test_a_setting_that_is_wrong_is_two_and_named(repository: Made, alone: dict[str, str]) -> None:
+    repository.write({"calculator.py": CALCULATOR})
+    done = review(repository.path, alone | {"API_OPENAI_FORCE_BASE_URL": "nonsense"})
+    assert done.returncode == 2
+    said = done.stderr.decode()
+    assert "API_OPENAI_FORCE_BASE_URL: must be http(s)://" in said
+    assert "application.log" not in said
+    assert list(Path(alone["HOME"]).iterdir()) == []

@@ -7,10 +7,11 @@ import httpx2
 import pytest
 
 from emulators.github import GitHubEmulator, deliver, make_delivery
-from tests.e2e.review.steps import BAD, CLEAN, open_pull, send
+from tests.e2e.review.steps import BAD, CLEAN, EVERY_BUS, open_pull, send
 from tests.support.system import SECRET, TOKEN, Repository, System, until
 
 
+@EVERY_BUS
 async def test_a_change_is_reviewed_once_at_its_lines(
     system: System, emulator: GitHubEmulator, repository: Repository
 ) -> None:
@@ -43,6 +44,7 @@ async def test_a_change_without_findings_gets_a_review_that_says_so(
     assert emulator.review_comments(number) == []
 
 
+@EVERY_BUS
 async def test_the_same_delivery_ten_times_at_once_is_one_review(
     system: System, emulator: GitHubEmulator, repository: Repository
 ) -> None:

@@ -24,7 +24,7 @@ from services.review.domain import (
     Source,
     SourceKind,
 )
-from services.review.model_port import ModelChoice, ModelResult, SourceView
+from services.review.model_port import Estimate, ModelChoice, ModelResult, SourceView
 from services.review.receipts import receipt
 from tests.integration.local.conftest import EVIL, upload_of
 
@@ -44,6 +44,9 @@ class Pass:
         if isinstance(self.choice, Exception):
             raise self.choice
         return self.choice
+
+    async def estimate(self, run: Run, view: SourceView) -> Estimate:
+        return Estimate(2, 1_234, ("a note",))
 
     async def claims(self, run: Run, view: SourceView) -> ModelResult:
         self.seen.append(view)
@@ -153,10 +156,22 @@ async def test_a_dry_run_names_the_model_and_does_not_call_it() -> None:
     report = await run(model, dry_run=True)
     assert model.seen == []
     (use,) = report.models
-    assert (use.provider, use.model, use.calls, use.input_tokens, use.cost_usd) == ("openai", "gpt-x", 0, 22, None)
+    assert (use.provider, use.model, use.calls, use.input_tokens, use.cost_usd) == ("openai", "gpt-x", 0, 1_234, None)
     assert report.notes == (
-        "dry run: 1 file with about 22 tokens would be sent to a model; a token is taken for 3 characters",
+        "dry run: 1 file would be sent to a model in 2 calls with about 1,234 tokens, instructions included; what it "
+        "finds takes further calls to verify",
+        "dry run: what gpt-x costs is not known (LINTEL_MODEL_PRICES can say it)",
+        "a note",
     )
+
+
+async def test_a_dry_run_tells_what_reading_would_cost() -> None:
+    report = await run(Pass(choice=ModelChoice("openai", "gpt-x", (2.5, 10.0))), dry_run=True)
+    assert report.models[0].cost_usd == pytest.approx(1_234 * 2.5 / 1e6)
+    assert report.notes[1] == (
+        "dry run: to read them costs about 0.0031 USD, each 1,000 tokens of its answers 0.0100 USD"
+    )
+    assert receipt(report)["models"][0]["cost_usd"] == pytest.approx(1_234 * 2.5 / 1e6)
 
 
 async def test_skipped_files_are_not_shown() -> None:

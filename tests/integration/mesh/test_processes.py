@@ -72,7 +72,7 @@ async def mesh(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos/gen'}",
         "DATABASE_URL": database.app_dsn,
         "API_CRYPTO_KEY": CRYPTO_KEY,
-        "API_JWT_SECRET": "f" * 12 + "0123456789abcdef" * 4,
+        "API_JWT_SECRET": CRYPTO_KEY[::-1],
         "LINTEL_MESH_HOSTS": ",".join(f"{role}=127.0.0.1" for role in PORTS),
         "LINTEL_MESH_PORT": str(base),
         "LINTEL_MESH_BIND": "127.0.0.1",

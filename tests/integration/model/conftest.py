@@ -15,10 +15,13 @@ from services.kit.bus.in_process import InProcessBus
 from services.kit.rpc.addresses import Addresses
 from services.kit.rpc.channel import open_channel
 from services.llm_gateway import app
+from services.orgs import app as orgs
 from services.review.domain import PullRequestRef, Run
 from services.review.model.clients import RemoteModels
 from services.review.model.review_pass import TwoCallPass
 from services.review.model_port import Begun
+from tests.support.mesh import CRYPTO_KEY
+from tests.support.postgres import Database
 from tests.support.rpc import short_directory
 
 KEY = "emulated-key-Zx81Qq"
@@ -68,7 +71,7 @@ Make = Callable[..., Awaitable[Bench]]
 
 
 @pytest.fixture
-async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
+async def bench(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
     """Starts an emulator with these answers, llm_gateway configured for it by `environ`, and a pass over both."""
     async with AsyncExitStack() as stack:
 
@@ -84,10 +87,12 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
                 "API_LLM_PROVIDER_MODEL": "test-model",
                 "LINTEL_MODEL_SECONDS": "20",
             }
+            needed = {"DATABASE_URL": database.app_dsn, "API_CRYPTO_KEY": CRYPTO_KEY}
             with monkeypatch.context() as patch:
-                for name, value in (default if environ is None else environ).items():
+                for name, value in (needed | (default if environ is None else environ)).items():
                     patch.setenv(name, value.replace("{url}", url))
                 mesh = Mesh(Addresses(stack.enter_context(short_directory())), InProcessBus())
+                await stack.enter_async_context(orgs.serve(mesh))
                 await stack.enter_async_context(app.serve(mesh))
             channel = open_channel(mesh.internal("llm_gateway"), "review_worker")
             stack.push_async_callback(channel.close)

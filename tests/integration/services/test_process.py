@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.kit.rpc.channel import open_channel
-from tests.support.mesh import CRYPTO_KEY
+from tests.support.mesh import CRYPTO_KEY, JWT_SECRET
 from tests.support.postgres import Database
 from tests.support.rpc import short_directory
 
@@ -29,13 +29,18 @@ async def start(environ: Mapping[str, str], *roles: str) -> asyncio.subprocess.P
 
 
 def environment(directory: Path, dsn: str) -> dict[str, str]:
-    return {"LINTEL_RUN_DIR": str(directory), "DATABASE_URL": dsn, "API_CRYPTO_KEY": CRYPTO_KEY}
+    return {
+        "LINTEL_RUN_DIR": str(directory),
+        "DATABASE_URL": dsn,
+        "API_CRYPTO_KEY": CRYPTO_KEY,
+        "API_JWT_SECRET": JWT_SECRET,
+    }
 
 
 async def ready(process: asyncio.subprocess.Process) -> dict[str, object]:
     """Wait for the line that says so."""
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         async for line in process.stderr:
             event: dict[str, object] = json.loads(line)
             if event["event"] == "ready":

@@ -55,6 +55,12 @@ def test_nothing_in_the_change_silences_it(tmp_path: Path) -> None:
     assert found(check(tmp_path, source)) == [(5, "DL4003")]
 
 
+def test_the_shell_is_the_one_that_shell_names(tmp_path: Path) -> None:
+    source = "ARG BASE\nFROM ${BASE}\n%sRUN if [[ $A = b ]]; then echo x; fi\n"
+    assert found(check(tmp_path, source % 'SHELL ["/bin/sh", "-e", "-c"]\n')) == [(4, "SC3010")]
+    assert found(check(tmp_path, source % 'SHELL ["/bin/bash", "-o", "pipefail", "-c"]\n')) == []
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -66,6 +72,7 @@ def test_nothing_in_the_change_silences_it(tmp_path: Path) -> None:
         ("Dockerfile.j2", False),
         ("Dockerfile.template", False),
         ("dockerfile.py", False),
+        ("simple-dockerfile.blade.php", False),
         ("dockerfiles.md", False),
         ("docker-compose.yml", False),
     ],

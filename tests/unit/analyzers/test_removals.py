@@ -75,6 +75,11 @@ def test_a_test_that_names_what_the_code_uses_no_more_goes_with_it(tmp_path: Pat
     assert len(found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " LinkedTree\n-y = LinkedTree()\n x"))) == 1
 
 
+def test_names_that_begin_with_an_underscore_are_names(tmp_path: Path) -> None:
+    tests = " x\n-def test_same():\n-    assert A._SHARED_WORDS is B._SHARED_WORDS\n x"
+    assert found(tmp_path, ("tests/test_a.py", tests), ("src/a.py", " x\n-_SHARED_WORDS = {}\n x")) == []
+
+
 def test_an_override_that_goes_lets_the_inherited_test_run(tmp_path: Path) -> None:
     body = " x\n-    @expectedFailure\n-    def test_a(self):\n-        super().test_a()\n x"
     assert found(tmp_path, ("tests/test_a.py", body)) == []
@@ -187,3 +192,31 @@ def test_a_focus_that_stayed_is_told(tmp_path: Path) -> None:
     body = " x\n-it('adds', () => {\n+it.only('adds', () => {\n y"
     assert found(tmp_path, ("a.test.js", body)) == [("a.test.js", 2, "focused-test", Side.RIGHT)]
     assert found(tmp_path, ("src/fit.js", " x\n+fit('curve', 3);\n y")) == []
+
+
+def test_a_table_of_cases_stands_for_the_tests_that_go(tmp_path: Path) -> None:
+    gone = " x\n-def test_old():\n-    assert add(1) == 1\n x"
+    assert len(found(tmp_path, ("tests/test_a.py", gone + "\n+import other\n x"))) == 1
+    assert found(tmp_path, ("tests/test_a.py", gone + "\n+@pytest.mark.parametrize('n', [1, 2])\n x")) == []
+
+
+def test_a_comparison_with_a_snapshot_is_no_test_to_miss(tmp_path: Path) -> None:
+    body = " x\n-  it('renders', async () => {\n-    expect(html()).toMatchSnapshot()\n-  })\n x"
+    assert found(tmp_path, ("a.spec.ts", body)) == []
+    assert len(found(tmp_path, ("a.spec.ts", body.replace("toMatchSnapshot()", "toBe('a')")))) == 1
+    shifted = " x\n-  it('renders', async () => {\n-    draw('a')\n     expect(html()).toMatchSnapshot()\n   })\n"
+    assert found(tmp_path, ("a.spec.ts", shifted)) == []
+
+
+def test_an_assertion_that_goes_with_its_preparation_belongs_to_another_test(tmp_path: Path) -> None:
+    body = " x\n-    server.version = 1\n y\n-    assert server.version == 1\n z"
+    assert found(tmp_path, ("tests/test_a.py", body)) == []
+    kept = body.replace("-    server", "     server")
+    assert [rule for _, _, rule, _ in found(tmp_path, ("tests/test_a.py", kept))] == ["removed-assertion"]
+
+
+def test_in_a_large_change_tests_go_with_what_they_tested(tmp_path: Path) -> None:
+    tests = ("tests/test_a.py", " x\n-def test_old():\n-    assert add(1) == 1\n x")
+    small = " x\n" + "\n".join(f"+value_{number} = {number}" for number in range(100))
+    assert [rule for _, _, rule, _ in found(tmp_path, tests, ("src/a.py", small))] == ["removed-test"]
+    assert found(tmp_path, tests, ("src/a.py", small), ("src/b.py", small)) == []

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from services.review.analyzers.prepare import prepare
 from services.review.analyzers.ruff import Ruff, executable
 from services.review.analyzers.ruff_rules import RULES, SELECTED
 from services.review.analyzers.target import MAX_TITLE, Deadline, Outcome, Target
-from services.review.domain import Fate, Severity
+from services.review.domain import Fate, Severity, SourceFile
 from tests.unit.analyzers.support import target
 
 
@@ -47,7 +48,7 @@ def test_every_rule_is_one_of_the_installed_ruff_and_has_texts() -> None:
         ("S501", "import requests\nrequests.get('https://x', verify=False, timeout=1)"),
         ("S506", "import yaml\nyaml.load(open('x'))"),
         ("S602", "import subprocess\ndef f(c):\n    subprocess.run(c, shell=True)"),
-        ("S701", "import jinja2\njinja2.Environment()"),
+        ("S701", "import jinja2\njinja2.Environment().get_template('a.html')"),
         ("invalid-syntax", "def f(:\n    pass"),
     ],
 )
@@ -81,6 +82,15 @@ def test_nothing_in_the_change_silences_or_steers_it(tmp_path: Path) -> None:
     assert [(claim.near_line, claim.source.rule_id) for claim in check(tmp_path, source).claims] == [(4, "S307")]
 
 
+def test_a_name_imported_once_more_is_told_only_under_another_ones_name(tmp_path: Path) -> None:
+    again = "from a import NAME\nfrom b import (\n    NAME,\n    OTHER,\n)\nfrom c import NAME\n"
+    assert check(tmp_path, again).claims == ()
+    other = "from tkinter import messagebox\nimport customtkinter as messagebox\n"
+    assert [claim.source.rule_id for claim in check(tmp_path, other).claims] == ["F811"]
+    twice = "def f() -> int:\n    return 1\n\n\ndef f() -> int:\n    return 2\n"
+    assert [claim.source.rule_id for claim in check(tmp_path, twice).claims] == ["F811"]
+
+
 def test_one_broken_file_gives_one_syntax_error_and_hides_no_other(tmp_path: Path) -> None:
     (tmp_path / "f0.py").write_text("def (:\n  x = = 1\n)]\n" * 20)
     (tmp_path / "f1.py").write_text("eval(input())\n")
@@ -111,3 +121,48 @@ def test_a_missing_tool_and_one_that_fails_are_told(tmp_path: Path, monkeypatch:
 def test_a_file_without_content_is_said(tmp_path: Path) -> None:
     outcome = Ruff().run([Target("a.py", "py", ())], tmp_path, Deadline(30))
     assert (outcome.fate, outcome.reason) == (Fate.PARTIAL, "1 Python files had no whole content to read")
+
+
+@pytest.mark.parametrize(
+    ("source", "rules"),
+    [
+        ("from jinja2 import Environment\nEnvironment()\n", []),
+        ("from jinja2 import Environment\nEnvironment().get_template('a.html')\n", ["S701"]),
+        ("from keys import key\n\n\ndef test(key): ...\n", []),
+        ("def key(): ...\n\n\ndef key(): ...\n", ["F811"]),
+        ("def f(names=[]):\n    return len(names)\n", []),
+        ("def f(names=['all']):\n    names.append(1)\n", []),
+        ("def f(names=[]):\n    names.append(1)\n", ["B006"]),
+        ("def f(names={}):\n    names['a'] = 1\n", ["B006"]),
+        ("class A:\n    def f(self, names=[]):\n        self.names = names\n", ["B006"]),
+        ("class A:\n    def f(self) -> 'Other': ...\n", []),
+        ("class A:\n    def f(self) -> Other: ...\n", ["F821"]),
+        ("print('Other', Other)\n", ["F821"]),
+        ("import sys\n\nif sys.version_info < (3,):\n    text = unicode\n", []),
+        ("text = unicode\n", ["F821"]),
+        ("import zipfile\n\nwith zipfile.ZipFile('a') as found:\n    found.extractall()\n", []),
+        ("import tarfile\n\nwith tarfile.open('a') as found:\n    found.extractall()\n", ["S202"]),
+    ],
+)
+def test_what_stands_around_decides(source: str, rules: list[str], tmp_path: Path) -> None:
+    assert [claim.source.rule_id for claim in check(tmp_path, source).claims] == rules
+
+
+def test_what_tests_do_is_theirs(tmp_path: Path) -> None:
+    source = "import subprocess, time\n\n\nasync def f(c):\n    time.sleep(1)\n    subprocess.run(c, shell=True)\n"
+    found = {claim.source.rule_id for claim in check(tmp_path, source).claims}
+    assert {"ASYNC251", "S602"} <= found
+    assert check(tmp_path, source, path="tests/test_app.py").claims == ()
+
+
+def test_a_default_that_is_only_written_anew_is_not_told(tmp_path: Path) -> None:
+    def told(old: str, new: str) -> list[str | None]:
+        (tmp_path / "a.py").write_text(f"{new}\n    return a\n")
+        patch = f"@@ -1,2 +1,2 @@\n-{old}\n+{new}\n     return a\n"
+        file = SourceFile(b"a.py", "modified", patch=patch.encode(), head=f"{new}\n    return a\n".encode())
+        targets = [each.target for each in prepare([file], tmp_path) if each.target]
+        return [claim.source.rule_id for claim in Ruff().run(targets, tmp_path, Deadline(30)).claims]
+
+    assert told("def f(a: List = []):", "def f(a: list = []):") == []
+    assert told("def f(a):", "def f(a: list = []):") == ["B006"]
+    assert told("def f(b=[]):", "def f(a=[]):") == ["B006"]

@@ -100,6 +100,8 @@ def test_the_checksum_decides() -> None:
         'if line.startswith("-----BEGIN PRIVATE KEY-----"):',
         'TOKEN_PATTERN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}")',
         'integrity: "sha512-' + "x8Jq2vKz91LmWp4Rt7aa" + '=="',
+        "credentialsId: '3f9ba4d5-100d-45b0-a3c4-633fd6061207',",
+        '"regenerate_secret": "' + "\\u91cd\\u65b0\\u751f\\u6210" + '",',
         "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
     ],
 )

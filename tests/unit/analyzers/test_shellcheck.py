@@ -109,6 +109,7 @@ def test_what_a_script_sources_is_not_read(tmp_path: Path) -> None:
         ("a.sh", "#!/usr/bin/env zsh", None),
         ("a.sh", "#!/usr/bin/python3", None),
         ("a.py", "", None),
+        ("setup.sh.j2", "#!/bin/bash", None),
         ("shell.txt", "# a script", None),
     ],
 )
@@ -139,6 +140,19 @@ def test_what_is_usual_in_tests_is_told_elsewhere_only(tmp_path: Path) -> None:
 def test_a_wrong_folder_matters_where_something_is_destroyed(tmp_path: Path) -> None:
     assert found(check(tmp_path, "cd build\nmake\n# rm -rf out\n")) == []
     assert found(check(tmp_path, "cd build\nmake\ngit clean -fdx\n")) == [(1, "SC2164")]
+
+
+def test_what_stands_around_decides(tmp_path: Path) -> None:
+    lost = 'cd "$1"\nrm -rf build\n'
+    assert found(check(tmp_path, f"#!/bin/bash\n{lost}")) == [(2, "SC2164")]
+    assert found(check(tmp_path, f"#!/bin/bash\nsource ./lib.sh\n{lost}")) == []
+    assert found(check(tmp_path, "#!/bin/bash\nfor i in ${!list[@]}; do echo $i; done\n")) == []
+    assert found(check(tmp_path, "#!/bin/bash\nfor i in ${list[@]}; do echo $i; done\n")) == [(2, "SC2068")]
+    assert found(check(tmp_path, '#!/bin/bash\nwhile [ -n "Y" ]; do break; done\n')) == []
+    assert found(check(tmp_path, '#!/bin/bash\nif [ -n "Y" ]; then echo x; fi\n')) == [(2, "SC2157")]
+    one = "#!/bin/bash\ncase $1 in\n  -?|-h) echo x;;\nesac\n"
+    assert found(check(tmp_path, one)) == []
+    assert (3, "SC2221") in found(check(tmp_path, one.replace("|-h) echo x;;", ") echo x;;\n  -h) echo y;;")))
 
 
 def test_a_missing_tool_and_one_that_fails_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

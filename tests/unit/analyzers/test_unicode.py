@@ -75,3 +75,23 @@ def test_visible_text_is_bounded() -> None:
 def test_scripts_that_need_invisible_characters_may_have_them(text: str) -> None:
     assert [odd.rule for odd in find(text)] == []
     assert [odd.rule for odd in find("word\u200bword")] == ["invisible-character"]
+
+
+def test_a_zero_width_space_is_a_means_of_markup(tmp_path: Path) -> None:
+    def rules(path: str, text: str) -> list[str | None]:
+        return [c.source.rule_id for c in HiddenUnicode().run([target(path, text)], tmp_path, Deadline(5)).claims]
+
+    assert rules("sites.md", "- linkedin:\u200blearning\n") == []
+    assert rules("sites.json", "- linkedin:\u200blearning\n") == ["invisible-character"]
+    assert rules("sites.md", "- \u202elinkedin\n") == ["bidi-control"]
+
+
+def test_what_copes_with_hidden_text_has_it_in_its_tests(tmp_path: Path) -> None:
+    def rules(path: str, text: str) -> list[str | None]:
+        return [c.source.rule_id for c in HiddenUnicode().run([target(path, text)], tmp_path, Deadline(5)).claims]
+
+    assert rules("core.test.ts", "clean('a\u200bb')\n") == []
+    assert rules("core.ts", "clean('a\u200bb')\n") == ["invisible-character"]
+    assert rules("core.test.ts", "clean('a\u202eb')\n") == ["bidi-control"]
+    assert rules("README_UK.md", "a\u200e | b\n") == []
+    assert rules("README_UK.md", "a\u202e | b\n") == ["bidi-control"]

@@ -36,3 +36,23 @@ def test_an_interrupt_waits_for_the_end_of_the_block_whichever_thread_takes_it()
         other.join()  # it has the signal when it ends
         steps.append("went on")
     assert steps == ["went on"]
+
+
+def test_steps_that_are_over_at_once_share_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("cli.terminal.time.monotonic", lambda: now[0])
+    with terminal.Progress("review") as progress:
+        for at, step in (
+            (0.5, "start"),
+            (1.5, "send"),
+            (1.6, "wait"),
+            (1.7, "run"),
+            (3.0, "run"),
+            (9.0, "run"),
+            (14.0, "run"),
+        ):
+            now[0] = 100.0 + at
+            progress(step)
+    assert capsys.readouterr().err.splitlines() == ["review: send (2 s)", "review: run (3 s)", "review: run (14 s)"]

@@ -12,7 +12,7 @@ from lintel.review.v1.code_review_service_pb2 import GetReviewResponse
 from cli.review.formats import markdown, sarif, terminal
 from cli.review.formats.text import fix
 from cli.review.output import render, version
-from cli.review.run import Outcome
+from cli.review.run import Outcome, unread
 from client.shape import as_json
 from tests.unit.cli.review.answers import finding, outcome
 
@@ -225,6 +225,38 @@ def test_a_fix_is_a_diff_of_the_quote() -> None:
     ]
     assert fix(finding(suggestion=None)) == []
     assert fix(finding(quote="x", suggestion=pb.Suggestion(replacement=""))) == ["-x"]
+
+
+def test_what_is_made_to_be_published_masks_secrets_and_what_is_for_the_caller_does_not() -> None:
+    secret = "ghp_" + "a1B2" * 10
+    leaky = finding(quote=f"token = '{secret}'", end_line=9, body=f"{secret} is public", title=f"Like {secret}")
+    leaky.suggestion.replacement = f"other = '{secret}'"
+    for side in (pb.SIDE_RIGHT, pb.SIDE_LEFT):
+        leaky.side = side
+        for form in ("markdown", "sarif"):
+            assert secret not in render(outcome(leaky), form)
+            assert "[masked:github-token]" in render(outcome(leaky), form).replace("\\", "")
+        for form in ("terminal", "json"):
+            assert secret in render(outcome(leaky), form)
+    result = json.loads(render(outcome(leaky), "sarif"))["runs"][0]["results"][0]
+    assert "fixes" not in result  # a fix that writes the mask would break the file
+    assert "fixes" in json.loads(render(outcome(finding()), "sarif"))["runs"][0]["results"][0]
+
+
+def test_who_did_not_read_everything_is_told(validator: Draft4Validator) -> None:
+    partial = pb.AnalyzerReceipt(name="ruff", fate=pb.ANALYZER_FATE_PARTIAL, reason="1 file had no whole content")
+    told = outcome(analyzers=[partial])
+    assert unread(told.answer) == ("ruff did not read everything: 1 file had no whole content",)
+    log = json.loads(render(told, "sarif"))
+    validator.validate(log)
+    notes = log["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert [(note["level"], note["message"]["text"]) for note in notes] == [("note", unread(told.answer)[0])]
+
+
+def test_a_model_that_failed_is_not_called_no_model() -> None:
+    assert terminal.totals(outcome(model_failure="it hung up")).endswith("the model failed.")
+    used = pb.ModelReceipt(provider="openai", model="m", calls=1)
+    assert terminal.totals(outcome(models=[used], model_failure="x")).endswith("the model failed (openai:m).")
 
 
 def test_sarif_rule_of_a_model_is_its_category() -> None:

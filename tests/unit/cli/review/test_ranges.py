@@ -231,6 +231,27 @@ def test_no_configuration_and_no_program_of_the_repository_acts(repository: Made
     assert not witness.exists()
 
 
+@pytest.mark.parametrize("where", ["working tree", "staged", "commits"])
+def test_attributes_do_not_hide_code(repository: Made, where: str) -> None:
+    start = repository.commit({"old.js": "one\ntwo\nthree\nfour\n", "logo.bin": b"\0\1"})
+    repository.write({"old.js": None, "new.js": "one\ntwo\nthree\neval(x)\n", "caf\udce9 [1].py": "eval(y)\n"})
+    repository.write({"logo.bin": b"\0\2", "shown.txt": "x\n", ".gitattributes": "*.js binary\n*.py -diff\n"})
+    if where != "working tree":
+        repository.git("add", "-A")
+    if where == "commits":
+        repository.commit({})
+        change = taken(repository.path, base=start, head="HEAD")
+    else:
+        change = taken(repository.path, staged=where == "staged")
+    diffs = {diff.path: diff for diff in parse_diff(change.diff)}
+    assert sorted(diffs) == sorted(file.path for file in change.files)
+    assert len(diffs) == 5
+    assert b"+eval(x)" in change.diff
+    assert b"+eval(y)" in change.diff
+    assert diffs[b"logo.bin"].is_binary
+    assert any("as text" in note and "new.js" in note and "shown.txt" not in note for note in change.notes)
+
+
 def test_what_the_user_ignores_everywhere_is_ignored(repository: Made, tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / ".config" / "git").mkdir(parents=True)

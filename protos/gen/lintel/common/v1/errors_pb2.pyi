@@ -91,6 +91,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """What is stored is not what the caller read; read it again and repeat the change."""
     ERROR_REASON_NAME_TAKEN: _ErrorReason.ValueType  # 40
     """Another thing of this kind has this name."""
+    ERROR_REASON_LOGIN_FAILED: _ErrorReason.ValueType  # 50
+    """Unknown e-mail or wrong password; the answer does not tell which."""
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 51
+    """Too many failed attempts for this account or from this address; try again after `retryAfter`."""
+    ERROR_REASON_LINK_INVALID: _ErrorReason.ValueType  # 52
+    """The link to set a new password is unknown, used or expired."""
+    ERROR_REASON_SSO_NOT_CONFIGURED: _ErrorReason.ValueType  # 53
+    """The organisation has no single sign-on."""
+    ERROR_REASON_SSO_REFUSED: _ErrorReason.ValueType  # 54
+    """The identity provider refuses, or says what can't be accepted."""
+    ERROR_REASON_SSO_UNAVAILABLE: _ErrorReason.ValueType  # 55
+    """The identity provider does not answer, or not as OpenID Connect says."""
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ErrorReason.ValueType  # 60
     """The idempotency key was used before, with another request."""
     ERROR_REASON_IDEMPOTENCY_KEY_BUSY: _ErrorReason.ValueType  # 61
@@ -169,6 +181,18 @@ ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 39
 """What is stored is not what the caller read; read it again and repeat the change."""
 ERROR_REASON_NAME_TAKEN: ErrorReason.ValueType  # 40
 """Another thing of this kind has this name."""
+ERROR_REASON_LOGIN_FAILED: ErrorReason.ValueType  # 50
+"""Unknown e-mail or wrong password; the answer does not tell which."""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 51
+"""Too many failed attempts for this account or from this address; try again after `retryAfter`."""
+ERROR_REASON_LINK_INVALID: ErrorReason.ValueType  # 52
+"""The link to set a new password is unknown, used or expired."""
+ERROR_REASON_SSO_NOT_CONFIGURED: ErrorReason.ValueType  # 53
+"""The organisation has no single sign-on."""
+ERROR_REASON_SSO_REFUSED: ErrorReason.ValueType  # 54
+"""The identity provider refuses, or says what can't be accepted."""
+ERROR_REASON_SSO_UNAVAILABLE: ErrorReason.ValueType  # 55
+"""The identity provider does not answer, or not as OpenID Connect says."""
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason.ValueType  # 60
 """The idempotency key was used before, with another request."""
 ERROR_REASON_IDEMPOTENCY_KEY_BUSY: ErrorReason.ValueType  # 61

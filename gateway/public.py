@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from lintel.auth.v1 import api_key_service_pb2, auth_service_pb2
+from lintel.auth.v1 import api_key_service_pb2, auth_service_pb2, sso_service_pb2
 from lintel.llm.v1 import model_service_pb2, usage_service_pb2
 from lintel.orgs.v1 import (
     analytics_service_pb2,
@@ -45,6 +45,7 @@ def _service(file: object, name: str, role: str) -> PublicService:
 
 PUBLIC_SERVICES = (
     _service(auth_service_pb2, "AuthService", "auth"),
+    _service(sso_service_pb2, "SsoService", "auth"),
     _service(api_key_service_pb2, "ApiKeyService", "auth"),
     _service(organization_service_pb2, "OrganizationService", "orgs"),
     _service(user_service_pb2, "UserService", "orgs"),

@@ -51,7 +51,7 @@ def take(repository: Repository, wanted: Range, inherited: Mapping[str, str], re
         files = _files(repository, wanted, records, allowance)
         if hidden := _hidden(repository, words, records, files, extra):
             diff = _with_hidden(repository, words, hidden, extra)
-            notes.append(f"read as text, whatever .gitattributes says: {_listed(hidden)}")
+            notes.append(f"read as text, whatever .gitattributes says: {_listed([each.new_path for each in hidden])}")
     return Change(
         repository.name,
         wanted.description,
@@ -123,9 +123,9 @@ def _with_hidden(repository: Repository, words: list[str], hidden: list[_Record]
     return shown + text
 
 
-def _listed(records: list[_Record]) -> str:
-    shown = ", ".join(record.new_path.decode(errors="replace") for record in records[:3])
-    return shown + (f" and {len(records) - 3} more" if len(records) > 3 else "")
+def _listed(paths: list[bytes]) -> str:
+    shown = ", ".join(path.decode(errors="replace") for path in paths[:3])
+    return shown + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def _is_text(mode: str) -> bool:
@@ -189,7 +189,15 @@ def _untracked(repository: Repository, notes: list[str]) -> list[bytes]:
     if nested:
         names = ", ".join(path.decode(errors="replace") for path in nested[:3])
         notes.append(f"another repository lies in {names}: it is not read")
-    return [path for path in listed if path and not path.endswith(b"/")]
+    files = [path for path in listed if path and not path.endswith(b"/")]
+    closed = [path for path in files if not _can_be_read(repository.root / os.fsdecode(path))]
+    if closed:  # git would give up over one of them
+        notes.append(f"not read, as the file is closed to you: {_listed(closed)}")
+    return [path for path in files if path not in set(closed)]
+
+
+def _can_be_read(path: Path) -> bool:
+    return path.is_symlink() or os.access(path, os.R_OK)
 
 
 def _current_index(repository: Repository, inherited: Mapping[str, str]) -> Path | None:

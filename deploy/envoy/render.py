@@ -17,6 +17,7 @@ ROLES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 # The public services, name by name: what is not here cannot be reached. A test holds it against the gateway's list.
 PUBLIC_SERVICES = (
     ("lintel.auth.v1.AuthService", "auth"),
+    ("lintel.auth.v1.SsoService", "auth"),
     ("lintel.auth.v1.ApiKeyService", "auth"),
     ("lintel.orgs.v1.OrganizationService", "orgs"),
     ("lintel.llm.v1.ModelService", "llm_gateway"),

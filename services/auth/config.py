@@ -3,11 +3,12 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
-from services.auth.mail import check_smtp_url
+from services.auth.issuers import check_issuer
 from services.kit.config import Settings
 from services.kit.crypto import CryptoSettings
+from services.kit.mail import check_smtp_url
 from services.kit.postgres.settings import DatabaseSettings
 
 FEWEST_BYTES = 32  # contract section 7; as many as the key that is made of it
@@ -69,3 +70,11 @@ class AuthSettings(DatabaseSettings, CryptoSettings, SigningSettings):
         "http://127.0.0.1:3001", alias="LINTEL_PUBLIC_URL", pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
     )
     smtp_url: Annotated[SecretStr, AfterValidator(_check_smtp)] | None = Field(None, alias="LINTEL_SMTP_URL")
+    sso_issuers: tuple[str, ...] = Field((), alias="LINTEL_SSO_ISSUERS")  # comma list
+
+    @field_validator("sso_issuers", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(check_issuer(part.strip()) for part in value.split(",") if part.strip())

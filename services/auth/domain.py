@@ -115,3 +115,46 @@ def digest(key: str) -> bytes:
 def shown(key: str) -> str:
     """Answer the characters a key may be recognised by."""
     return key[:_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class SsoConfiguration:
+    """An organisation's identity provider; `group_roles` are pairs of group and role, the first that fits counts."""
+
+    organization_id: UUID
+    issuer: str
+    client_id: str
+    client_secret_sealed: str
+    client_secret_mask: str
+    email_domains: tuple[str, ...]
+    groups_claim: str
+    group_roles: tuple[tuple[str, str], ...]
+    default_role: str  # empty: who is in no such group may not sign in
+    update_time: datetime
+
+    def shown(self) -> dict[str, object]:
+        """Answer what the audit log may say of it."""
+        return {
+            "issuer": self.issuer,
+            "clientId": self.client_id,
+            "clientSecret": self.client_secret_mask,
+            "emailDomains": ", ".join(self.email_domains),
+            "groupsClaim": self.groups_claim,
+            "groupRoles": ", ".join(f"{group}: {role}" for group, role in self.group_roles),
+            "defaultRole": self.default_role,
+        }
+
+    def role_of(self, groups: frozenset[str]) -> str:
+        """Answer the role that groups give; empty if none, and none is the default."""
+        return next((role for group, role in self.group_roles if group in groups), self.default_role)
+
+
+@dataclass(frozen=True, slots=True)
+class SsoLogin:
+    """A sign-in by an identity provider that is under way."""
+
+    organization_id: UUID
+    issuer: str
+    nonce: str
+    code_verifier_sealed: str
+    expire_time: datetime

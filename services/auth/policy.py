@@ -3,6 +3,7 @@
 from services.kit.rpc.policy import EVERYONE, OWNER, Policy, internal, opened, read, write
 
 _AUTH = "/lintel.auth.v1.AuthService/"
+_SSO = "/lintel.auth.v1.SsoService/"
 _KEYS = "/lintel.auth.v1.ApiKeyService/"
 
 PUBLIC: Policy = {
@@ -15,6 +16,11 @@ PUBLIC: Policy = {
     _AUTH + "CreatePasswordResetLink": write(OWNER, is_idempotent=True),  # nothing of the link is kept for a replay
     _AUTH + "GetJwks": opened(),
     _AUTH + "AcceptInvitation": opened(),
+    _SSO + "StartSso": opened(),
+    _SSO + "CompleteSso": opened(),
+    _SSO + "GetSsoConfiguration": read(OWNER),
+    _SSO + "UpdateSsoConfiguration": write(OWNER, is_idempotent=True),
+    _SSO + "DeleteSsoConfiguration": write(OWNER, is_idempotent=True),
     _KEYS + "CreateApiKey": write(EVERYONE),  # a role can't be chosen: a key has that of whoever makes it
     _KEYS + "ListApiKeys": read(EVERYONE),
     _KEYS + "DeleteApiKey": write(EVERYONE, is_idempotent=True),

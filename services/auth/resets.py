@@ -7,12 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from services.auth.domain import RESET_LIFETIME, RESET_PREFIX, RandomBytes, User, digest, make_key
-from services.auth.mail import Mailer
 from services.auth.passwords import Passwords
 from services.auth.session_store import SessionStore
 from services.auth.throttle import Throttle
 from services.auth.user_store import UserStore
 from services.kit.errors import AppError, Reason
+from services.kit.mail import Mailer
 from services.kit.telemetry import log
 
 _SUBJECT = "Set a new Lintel password"

@@ -16,6 +16,7 @@ from services.orgs.analytics import Analytics, Destination
 from services.orgs.audit_log import AuditLog
 from services.orgs.clients import AuthCredentials, LlmModelConfigurations
 from services.orgs.config import OrgsSettings
+from services.orgs.invitation_mail import InvitationMail
 from services.orgs.invitations import Invitations
 from services.orgs.members import Members
 from services.orgs.organizations import Organizations
@@ -51,7 +52,7 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         invitations, parameters = Invitations(database), Parameters(database, LlmModelConfigurations(llm))
         forwarded = await _destinations(settings, stack)
         analytics = Analytics(database, forwarded)
-        users = UserServer(members, invitations)
+        users = UserServer(members, invitations, organizations, InvitationMail(settings.mailer(), settings.public_url))
         owned = OrganizationServer(organizations, Teams(database))
         public = RpcServer(
             ROLE,

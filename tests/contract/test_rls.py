@@ -12,7 +12,7 @@ from tests.support.postgres import Database
 SERVICES = ("auth", "orgs", "llm_gateway", "webhooks", "review")
 # Tables that a service reads without knowing whose they are: what is claimed and swept, and what finds out whose.
 QUEUES = {
-    "auth": {"api_keys", "users", "sessions", "refresh_tokens", "password_resets"},
+    "auth": {"api_keys", "users", "sessions", "refresh_tokens", "password_resets", "sso_configurations", "sso_logins"},
     "orgs": {"organizations", "events"},
     "llm_gateway": {"calls", "credentials"},
     "webhooks": {"deliveries", "outbox", "repositories"},

@@ -11,6 +11,7 @@ from services.kit.errors import AppError, Reason
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
 from services.orgs.domain import Role
+from services.orgs.invitation_mail import InvitationMail
 from services.orgs.invitations import Invitations
 from services.orgs.members import Members
 from services.orgs.messages import (
@@ -21,14 +22,19 @@ from services.orgs.messages import (
     user_to_proto,
     visible,
 )
+from services.orgs.organizations import Organizations
 
 
 class UserServer(UserServiceServicer):
     """The caller's own profile, and for those who may, everybody's."""
 
-    def __init__(self, members: Members, invitations: Invitations) -> None:
+    def __init__(
+        self, members: Members, invitations: Invitations, organizations: Organizations, mail: InvitationMail
+    ) -> None:
         self._members = members
         self._invitations = invitations
+        self._organizations = organizations
+        self._mail = mail
 
     async def GetUserInfo(self, request: pb.GetUserInfoRequest, context: RpcContext) -> pb.User:  # noqa: N802
         """Answer who the caller is."""
@@ -74,7 +80,11 @@ class UserServer(UserServiceServicer):
         made = await self._invitations.invite(
             principal().organization_id, request.email, role, list(request.repository_ids)
         )
-        return pb.InviteUserResponse(invitation=invitation_to_proto(made.invitation), token=made.token)
+        organization = await self._organizations.get(made.invitation.organization_id)
+        mailed = await self._mail.send(made.invitation, organization.name, made.token)
+        return pb.InviteUserResponse(
+            invitation=invitation_to_proto(made.invitation), token="" if mailed else made.token, mailed=mailed
+        )
 
     async def ListInvitations(  # noqa: N802
         self, request: pb.ListInvitationsRequest, context: RpcContext

@@ -15,11 +15,13 @@ from services.review.domain import Claim, Fate, Severity
 
 _EXTENSIONS = frozenset({"py", "pyi"})
 _MAX_OUTPUT = 32 * 1024 * 1024
-_REDEFINED = re.compile(r"`(\w+)`")  # the first name in the words of F811
+_REDEFINED = re.compile(r"`([\w.]+)`")  # the first name in the words of F811 and F821
 _EMPTY_DEFAULT = re.compile(r"(\w+)\s*(?::[^=]*?)?=\s*(\[\]|\{\}|(?:list|dict|set)\(\))")
+_LATE_ANNOTATIONS = "from __future__ import annotations"
 _BODY = 80  # lines of a function that are looked at
 _ARCHIVES = re.compile(r"(?i)zipfile|tarfile|tar\.open|shutil\.unpack")
 _LOOK_BACK = 60
+_ONCE = frozenset({"invalid-syntax", "S113", "S307", "S501"})  # the first one tells the author where to look further
 _PYTHON_2 = frozenset(
     {"basestring", "cmp", "file", "long", "raw_input", "reduce", "reload", "unichr", "unicode", "xrange"}
 )
@@ -95,21 +97,21 @@ def _run(program: Path, names: Sequence[str], folder: Path, seconds: float) -> l
 
 def _claims(answer: Sequence[Any], targets: Mapping[str, Target]) -> list[Claim]:
     claims: list[Claim] = []
-    broken: set[str] = set()  # files with a syntax error, of which one is told
+    once: set[tuple[str, str]] = set()  # files and rules of which one finding says it all
     seen: set[tuple[str, int, str]] = set()
     added = {name: {line.number: line for line in target.added} for name, target in targets.items()}
     for item in answer:
         name, row, code = Path(item["filename"]).name, item["location"]["row"], item["code"] or "invalid-syntax"
         advice, line = RULES.get(code), added.get(name, {}).get(row)
-        if advice is None or line is None or (name, row, code) in seen or (code == "invalid-syntax" and name in broken):
+        if advice is None or line is None or (name, row, code) in seen or (name, code) in once:
             continue
         if code in ("S602", "S605") and _SHELL_LITERAL in item["message"]:
             continue
         if _is_usual(code, str(item["message"]), line.text, row, targets[name]):
             continue
         seen.add((name, row, code))
-        if code == "invalid-syntax":
-            broken.add(name)
+        if code in _ONCE:
+            once.add((name, code))
         title = advice.title or str(item["message"]).splitlines()[0].partition(". ")[0]
         body = f"{advice.body} ({item['message']})" if code == "invalid-syntax" else advice.body
         severity = (
@@ -125,24 +127,36 @@ def _is_usual(code: str, message: str, text: str, row: int, target: Target) -> b
         return True  # tests and examples run what they were given, and wait for it
     if code == "F811":  # an import once more, or an argument by the name of a fixture, hides nothing
         found = _REDEFINED.search(message)
-        return found is not None and not re.search(rf"\b(?:def|class|as)\s+{found[1]}\b|^\s*{found[1]}\s*=", text)
+        name = re.escape(found[1]) if found else ""
+        return bool(name) and not re.search(rf"\b(?:def|class|as)\s+{name}\b|^\s*{name}\s*=", text)
     if code == "S701":  # escaping is for markup: templates of configuration must not have it
         return b"html" not in (target.head or b"").lower()
     head = (target.head or b"").decode("utf-8", "replace")
     if code == "F821":
-        return _is_no_use(message, text, head)
+        return _is_no_use(message, text, head, row)
+    if code == "F822":  # the module answers for names that it does not hold
+        return "\ndef __getattr__(" in head
+    if code == "S113":  # the time may be among what is handed on
+        return "**" in text
+    if code == "S307":  # a name of a module, chosen from a list
+        return re.search(r"eval\(f[\"'][\w.]+\{[\w.]+\}[\"']\)", text) is not None
     if code == "S202":  # zipfile takes .. and roots out of names by itself
         named = _ARCHIVES.findall("\n".join(head.split("\n")[max(0, row - _LOOK_BACK) : row]))
         return bool(named) and named[-1].lower().startswith("zip")
     return code == "B006" and (_stood_before(text, target) or not _is_changed(text, head, row))
 
 
-def _is_no_use(message: str, text: str, head: str) -> bool:
-    """Whether an undefined name is never looked up: in a quoted annotation, or in the branch for Python 2."""
+def _is_no_use(message: str, text: str, head: str, row: int) -> bool:
+    """Whether an undefined name is looked up never or later: annotations, branches for Python 2, further rounds."""
     found = _REDEFINED.search(message)
     if found is None:
         return False
     if found[1] in _PYTHON_2 and _OLD_PYTHON.search(head):
+        return True
+    later = re.split(r"(?m)^\s*(?:async\s+)?(?:def|class)\s", "\n".join(head.split("\n")[row:]), maxsplit=1)[0]
+    if re.search(rf"(?m)^\s+{found[1]}\s*=[^=]", later):
+        return True
+    if _LATE_ANNOTATIONS in head and re.search(rf"(?:\w\s*:|->)[^=()]*\b{found[1]}\b", text):
         return True
     return re.search(rf"(?::|->|\[)\s*[\"'][^\"']*\b{found[1]}\b[^\"']*[\"']", text) is not None
 
@@ -153,7 +167,7 @@ def _is_changed(text: str, head: str, row: int) -> bool:
     return any(
         re.search(
             rf"\b{name}\s*(?:\.(?:append|extend|insert|add|update|setdefault|pop|remove|clear)\(|\[[^\]\n]+\]\s*=[^=]|[+|]=)"
-            rf"|\b(?:return|yield)\s+{name}\b|\.\w+\s*=\s*{name}\s*$",
+            rf"|\b(?:return|yield)\s+{name}\b",
             body,
             re.M,
         )

@@ -31,6 +31,9 @@ _NAMES = {
     "stripe-webhook-secret": "Stripe webhook secret",
     "google-api-key": "Google API key",
     "google-oauth-secret": "Google OAuth client secret",
+    "google-access-token": "Google access token",
+    "openrouter-key": "OpenRouter API key",
+    "groq-key": "Groq API key",
     "anthropic-key": "Anthropic API key",
     "openai-key": "OpenAI API key",
     "npm-token": "npm access token",
@@ -214,6 +217,9 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "slack-token": lambda value: len(value) >= 24 and any(c.isdigit() for c in value),
     "openai-key": lambda value: len(value) >= 40,
     "anthropic-key": lambda value: len(value) >= 40,
+    "openrouter-key": lambda value: len(value) >= 60,
+    "groq-key": lambda value: len(value) == 56,
+    "google-access-token": lambda value: len(value) >= 60,
 }
 
 
@@ -238,6 +244,8 @@ def _is_real_value(match: re.Match[str]) -> bool:
         return False
     if re.search(r"\\u[0-9a-fA-F]{4}", value) or re.match(r"(?i)credentials?_?id\b", match["name"]):
         return False  # text of another script; and the name by which Jenkins knows a secret is none
+    if value.startswith(("phc_", "pk_")) or re.match(r"(?i).*csrf", match.string[: match.start()]):
+        return False  # made for browsers, who all know them
     digits = sum(c.isdigit() for c in value)
     letters = sum(c.isalpha() for c in value)
     if digits < 3 or letters < 3 or value.count("/") > 2 or value.count(".") > 2 or "://" in value:

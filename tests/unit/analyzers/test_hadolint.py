@@ -20,7 +20,6 @@ def found(outcome: Outcome) -> list[tuple[int | None, str | None]]:
 @pytest.mark.parametrize(
     ("rule", "line", "source"),
     [
-        ("DL1000", 2, "FROM a:1\nHELLO x\n"),
         ("DL3011", 2, "FROM a:1\nEXPOSE 80000\n"),
         ("DL3012", 3, "FROM a:1\nHEALTHCHECK CMD a\nHEALTHCHECK CMD b\n"),
         ("DL3014", 2, "FROM a:1\nRUN apt-get install curl\n"),
@@ -59,6 +58,10 @@ def test_the_shell_is_the_one_that_shell_names(tmp_path: Path) -> None:
     source = "ARG BASE\nFROM ${BASE}\n%sRUN if [[ $A = b ]]; then echo x; fi\n"
     assert found(check(tmp_path, source % 'SHELL ["/bin/sh", "-e", "-c"]\n')) == [(4, "SC3010")]
     assert found(check(tmp_path, source % 'SHELL ["/bin/bash", "-o", "pipefail", "-c"]\n')) == []
+
+
+def test_what_hadolint_cannot_parse_is_not_told(tmp_path: Path) -> None:
+    assert found(check(tmp_path, "FROM a:1\nEXPOSE ${PORT:-7860}\nCMD a\n")) == []
 
 
 @pytest.mark.parametrize(

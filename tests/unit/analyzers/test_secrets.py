@@ -32,6 +32,9 @@ REAL = {
     "slack-token": "xo" + "xb-263594206564-2343594206574-" + RANDOM[:24],
     "stripe-key": "sk_" + "live_" + RANDOM[:24],
     "google-api-key": "AI" + "za" + LONGER[:35],
+    "google-access-token": "ya" + "29.a0" + LONGER + RANDOM,
+    "openrouter-key": "sk-" + "or-v1-" + LONGER + RANDOM,
+    "groq-key": "gs" + "k_" + (LONGER + RANDOM)[:52],
     "anthropic-key": "sk-" + "ant-api03-" + LONGER + "-" + RANDOM,
     "openai-key": "sk-" + "proj-" + LONGER + RANDOM,
     "npm-token": "np" + "m_" + LONGER[:36],
@@ -102,6 +105,8 @@ def test_the_checksum_decides() -> None:
         'integrity: "sha512-' + "x8Jq2vKz91LmWp4Rt7aa" + '=="',
         "credentialsId: '3f9ba4d5-100d-45b0-a3c4-633fd6061207',",
         '"regenerate_secret": "' + "\\u91cd\\u65b0\\u751f\\u6210" + '",',
+        '"api_key": "phc_6cmXy4MEbLfNGezqGjuUTY8abLu0sAwtGzZFpQW97lc",',
+        "csrf_token = '40a227fcf12c380d7d3c81af2cd8c5e8'",
         "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
     ],
 )
@@ -120,7 +125,7 @@ def test_claims_quote_their_line_and_say_what_to_do() -> None:
 
 
 def test_lines_without_a_trigger_are_passed_over_and_none_with_one_is_missed() -> None:
-    lines = [f"plain text {number} İß\ufffd" for number in range(500)]
+    lines = [f"plain text {number} İß\ufffd" for number in range(30 * len(REAL))]
     for number, text in enumerate(REAL.values()):
         lines[number * 30 + 7] = text
     outcome = Secrets().run([target("src/a.py", "\n".join(lines))], Path(), Deadline(10))

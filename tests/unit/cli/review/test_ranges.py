@@ -231,6 +231,20 @@ def test_no_configuration_and_no_program_of_the_repository_acts(repository: Made
     assert not witness.exists()
 
 
+def test_a_file_that_is_closed_to_the_user_is_left_out_and_said(
+    repository: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.write({"closed.py": "a = 1\n", "open.py": "b = 1\n"})
+    (repository.path / "closed.py").chmod(0)
+    real = os.access  # root may read everything, so its right is taken away here
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: not os.fsencode(path).endswith(b"closed.py") and real(path, mode)
+    )
+    change = taken(repository.path)
+    assert paths(change) == [b"open.py"]
+    assert any("closed.py" in note for note in change.notes)
+
+
 @pytest.mark.parametrize("where", ["working tree", "staged", "commits"])
 def test_attributes_do_not_hide_code(repository: Made, where: str) -> None:
     start = repository.commit({"old.js": "one\ntwo\nthree\nfour\n", "logo.bin": b"\0\1"})

@@ -300,8 +300,11 @@ class InviteUserResponse(_message.Message):
 
     INVITATION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    MAILED_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """What its holder accepts it with, shown this once."""
+    """What its holder accepts it with, shown this once; empty where it went by mail."""
+    mailed: _builtins.bool
+    """Whether it went by mail to whom it is for; false where no mail server is configured, or it did not take the mail."""
     @_builtins.property
     def invitation(self) -> Global___Invitation:
         """The invitation."""
@@ -311,10 +314,11 @@ class InviteUserResponse(_message.Message):
         *,
         invitation: Global___Invitation | None = ...,
         token: _builtins.str = ...,
+        mailed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["invitation", b"invitation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["invitation", b"invitation", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["invitation", b"invitation", "mailed", b"mailed", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

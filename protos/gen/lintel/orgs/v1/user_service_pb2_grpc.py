@@ -107,8 +107,9 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def InviteUser(self, request, context):
-        """Invites somebody, in place of an open invitation of the same e-mail. The answer is the only time the token is shown;
-        whoever has it accepts by `POST /user/invite/accept`.
+        """Invites somebody, in place of an open invitation of the same e-mail: by mail where a mail server is configured
+        (LINTEL_SMTP_URL). Otherwise the answer holds the token, this once, to be passed on. Whoever has it accepts by
+        `POST /user/invite/accept`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,8 +28,9 @@ class UserServiceStub:
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.DeleteUserRequest, _empty_pb2.Empty]
     """Removes a user with their credentials; the e-mail is free again."""
     InviteUser: _aio.UnaryUnaryMultiCallable[_user_service_pb2.InviteUserRequest, _user_service_pb2.InviteUserResponse]
-    """Invites somebody, in place of an open invitation of the same e-mail. The answer is the only time the token is shown;
-    whoever has it accepts by `POST /user/invite/accept`.
+    """Invites somebody, in place of an open invitation of the same e-mail: by mail where a mail server is configured
+    (LINTEL_SMTP_URL). Otherwise the answer holds the token, this once, to be passed on. Whoever has it accepts by
+    `POST /user/invite/accept`.
     """
     ListInvitations: _aio.UnaryUnaryMultiCallable[_user_service_pb2.ListInvitationsRequest, _user_service_pb2.ListInvitationsResponse]
     """Lists invitations that nobody has accepted, newest first; expired ones too."""
@@ -79,8 +80,9 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_service_pb2.InviteUserRequest,
         context: _aio.ServicerContext[_user_service_pb2.InviteUserRequest, _abc.Awaitable[_user_service_pb2.InviteUserResponse]],
     ) -> _abc.Awaitable[_user_service_pb2.InviteUserResponse]:
-        """Invites somebody, in place of an open invitation of the same e-mail. The answer is the only time the token is shown;
-        whoever has it accepts by `POST /user/invite/accept`.
+        """Invites somebody, in place of an open invitation of the same e-mail: by mail where a mail server is configured
+        (LINTEL_SMTP_URL). Otherwise the answer holds the token, this once, to be passed on. Whoever has it accepts by
+        `POST /user/invite/accept`.
         """
 
     @_abc_1.abstractmethod

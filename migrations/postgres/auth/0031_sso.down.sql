@@ -1,0 +1,1 @@
+DROP TABLE auth.sso_identities, auth.sso_logins, auth.sso_configurations;

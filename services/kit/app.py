@@ -127,6 +127,7 @@ async def _poll_health(servers: Sequence[RpcServer], database: Database | None, 
                 await server.set_serving(not problem, part)
         for server in servers:
             await server.set_serving(not problems.get("postgres"))
+            server.keep_name()
         await asyncio.sleep(_HEALTH_SECONDS)
 
 

@@ -113,7 +113,9 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
 
         listen = database.listen({"review_inbox": envelopes.wake, CHANNEL: on_runs})
         loops = [listen, envelopes, claims, rescues, sweeps, prunes, measures]
-        health = RpcServer("review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False)
+        health = RpcServer(
+            "review_worker", mesh.internal("review_worker"), [], {}, with_reflection=False, is_shared=True
+        )
         await stack.enter_async_context(
             serving([health], database, {"broker": mesh.broker, "mongodb": artefacts.problem})
         )

@@ -104,7 +104,9 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
             sweep = Sweep(database, hosts, seal_change, timedelta(minutes=settings.sweep_minutes))
             loops.append(Loop("sweep", sweep.run, idle=_SWEEP_SECONDS))
         listen = database.listen({store.CHANNEL: handle.wake, "webhooks_outbox": send.wake})
-        health = RpcServer("webhooks_worker", mesh.internal("webhooks_worker"), [], {}, with_reflection=False)
+        health = RpcServer(
+            "webhooks_worker", mesh.internal("webhooks_worker"), [], {}, with_reflection=False, is_shared=True
+        )
         await stack.enter_async_context(serving([health], database, {"broker": mesh.broker}))
         await stack.enter_async_context(running([listen, *loops], grace=5))
         yield

@@ -57,4 +57,9 @@ def _claim(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
         else:
-            raise OSError(errno.EADDRINUSE, "another process serves this socket", str(path))
+            raise OSError(
+                errno.EADDRINUSE,
+                "another process serves this socket; a second instance of the role needs a run directory of its own "
+                "(LINTEL_RUN_DIR), or LINTEL_MESH_TLS and a name that stands for both",
+                str(path),
+            )

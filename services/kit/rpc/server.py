@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +18,7 @@ from services.kit.rpc.idempotency import Replay, idempotency
 from services.kit.rpc.listening import is_private, listen
 from services.kit.rpc.policy import Policy, check
 from services.kit.rpc.rate import CALLER_RATE, Rate, limit_rate
+from services.kit.rpc.shared_name import SharedName
 
 EDGE = ("gateway", "envoy")  # who may open a public listener
 MAX_CONCURRENT_CALLS = 256  # of one listener; a Python process serves some thousand calls a second
@@ -59,10 +61,12 @@ class RpcServer:
         with_reflection: bool = True,
         repeatable: Repeatable | None = None,
         caller_rate: Rate = CALLER_RATE,
-        max_calls: int = MAX_CONCURRENT_CALLS,
+        max_calls: int | None = None,
+        is_shared: bool = False,
     ) -> None:
         """Without an authenticator the listener is internal: the mesh's roles are let in, and nobody else.
 
+        The address of a shared one belongs to any number of processes; otherwise the second one can't start.
         On a public one `Idempotency-Key` is honoured where `repeatable` is given, and each credential has its rate.
         """
         is_internal = authenticator is None
@@ -82,14 +86,15 @@ class RpcServer:
                 middlewares.identify,
                 middlewares.access_log,
                 middlewares.limit_time,
-                middlewares.admit(max_calls, name),
+                middlewares.admit(max_calls or MAX_CONCURRENT_CALLS, name),
                 *identity,
                 middlewares.validate,
                 *([repeatable.middleware(services)] if repeatable is not None else []),
                 middlewares.error_boundary,
             ],
         )
-        self._address = address
+        self._name = SharedName(Path(address.removeprefix("unix:"))) if is_shared and is_private(address) else None
+        self._address = address if self._name is None else f"unix:{self._name.own}"
         self._server = grpc.aio.server(interceptors=[self._chain], options=options.SERVER)
         self.health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
@@ -105,6 +110,14 @@ class RpcServer:
         await self.set_serving(False)
         listen(self._server, self._address)
         await self._server.start()
+        if self._name is not None:
+            self._name.clear()
+            self._name.keep()
+
+    def keep_name(self) -> None:
+        """See to it that a shared address leads to somebody; to be called now and then."""
+        if self._name is not None:
+            self._name.keep()
 
     async def set_serving(self, serving: bool, *extra: str) -> None:
         """Tell health, overall and for each service; `extra` names parts of the role, such as a dependency."""
@@ -121,3 +134,5 @@ class RpcServer:
         drained.cancel()
         self._chain.close()  # not a second stop(): two at a time crash the process (grpcio 1.85)
         await refusing
+        if self._name is not None:
+            self._name.release()

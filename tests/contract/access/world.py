@@ -4,7 +4,7 @@ import itertools
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,7 @@ class World:
     db: "asyncpg.Pool[asyncpg.Record]"
     rest: httpx2.AsyncClient
     grpc: grpc.aio.Channel
+    url: str  # of gRPC, as the command line is given it
     keys: ApiKeys
     own: Side
     foreign: Side
@@ -221,7 +222,9 @@ async def running_world(database: Database) -> AsyncIterator[World]:
         grpc.aio.insecure_channel(f"127.0.0.1:{edge.grpc_port}") as channel,
     ):
         own, foreign = Side(mesh.local.organization_id, "ours"), Side(new_id(), "theirs")
-        world = World(mesh, db, rest, channel, ApiKeys(ApiKeyStore(pool)), own, foreign)
+        world = World(
+            mesh, db, rest, channel, f"http://127.0.0.1:{edge.grpc_port}", ApiKeys(ApiKeyStore(pool)), own, foreign
+        )
         await db.execute(
             "INSERT INTO orgs.organizations (organization_id, name) VALUES ($1, 'theirs')", foreign.organization_id
         )
@@ -236,4 +239,5 @@ async def running_world(database: Database) -> AsyncIterator[World]:
             for name, make in THINGS.items():
                 if name not in ("diff", "diff_bytes"):
                     await make(world, side)
+        await world.run(replace(own, repository=UNASSIGNED), "PUBLISHED")
         yield world

@@ -12,7 +12,7 @@ from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import RpcServer
 from services.kit.telemetry import log
 from services.kit.worker import running
-from services.llm_gateway import policy, server
+from services.llm_gateway import policy, server, store
 from services.llm_gateway.asking import Asker
 from services.llm_gateway.breaker import Circuits
 from services.llm_gateway.clients import OrganizationParameters
@@ -28,7 +28,6 @@ from services.llm_gateway.opened import OpenedModels
 from services.llm_gateway.providers.opening import open_model
 from services.llm_gateway.providers.wire import Network
 from services.llm_gateway.routing import Routing
-from services.llm_gateway.store import CallStore
 from services.llm_gateway.usage import UsageReports
 
 ROLE = "llm_gateway"
@@ -49,12 +48,17 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
     clock = asyncio.get_running_loop().time
     async with AsyncExitStack() as stack:
         database = Database(settings.dsn, ROLE, max_size=min(settings.database_pool_max, _CONNECTIONS))
-        await database.open()
-        stack.push_async_callback(database.close)
+        for_calls = Database(
+            settings.dsn, ROLE, max_size=min(settings.database_pool_max, _CONNECTIONS), settings=store.SETTINGS
+        )
+        for each in (database, for_calls):
+            await each.open()
+            stack.push_async_callback(each.close)
         orgs = open_channel(mesh.internal("orgs"), ROLE)
         stack.push_async_callback(orgs.close)
-        calls = CallStore(database)
+        calls = store.CallStore(for_calls)
         ledger = Ledger(calls)
+        stack.push_async_callback(ledger.aclose)
         opened = OpenedModels(lambda model: open_model(model, network))
         stack.push_async_callback(opened.aclose)
         keys = ModelKeys(CredentialStore(database), vault, address_guard(network))

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -129,7 +129,7 @@ class Completions:
             if task.cancelled() and joined:
                 raise AppError(Reason.MODEL_UNAVAILABLE, "The call was broken off.") from None
             raise
-        return found
+        return replace(found, is_stored=True) if joined else found
 
     def _start(self, key: tuple[UUID, str], work: Coroutine[Any, Any, Completed]) -> "asyncio.Task[Completed]":
         task = self._under_way[key] = asyncio.create_task(work)

@@ -1,9 +1,12 @@
 """The calls on record: claims and settlements of the same moment go to the database together."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from services.kit.errors import AppError
+from services.kit.telemetry import log
 from services.kit.worker import Loop
 from services.llm_gateway.accounting import ClaimResult, Purpose, Reservation, Settlement, Stored
 from services.llm_gateway.batching import Batcher
@@ -11,7 +14,9 @@ from services.llm_gateway.store import CallStore
 
 KEEP_ANSWERS = timedelta(days=7)  # longer than any run is retried
 _SWEEP_SECONDS = 60.0
+_LATE_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # together longer than a lease goes on after its deadline
 _SWEEP_BATCH = 500
+_logger = log.get("ledger")
 
 
 class Ledger:
@@ -21,14 +26,40 @@ class Ledger:
         self._store = store
         self._claims: Batcher[UUID, Reservation, ClaimResult] = Batcher(store.claim)
         self._settlements: Batcher[UUID, Settlement, None] = Batcher(self._settle)
+        self._late = set[asyncio.Task[None]]()
 
     async def claim(self, reservation: Reservation) -> ClaimResult:
         """Claim a call and reserve its money, or answer why not."""
         return await self._claims.submit(reservation.purpose.organization_id, reservation)
 
     async def settle(self, settlement: Settlement) -> None:
-        """Write down how a call went."""
-        await self._settlements.submit(settlement.organization_id, settlement)
+        """Write down how a call went; while the database is away that is tried for a while, and nobody waits for it.
+
+        An answer that is paid for is not kept from its caller because it could not be recorded.
+        """
+        try:
+            await self._settlements.submit(settlement.organization_id, settlement)
+        except AppError as error:
+            _logger.warning("a call is not settled yet", call=str(settlement.id), reason=error.reason.value)
+            task = asyncio.create_task(self._settle_later(settlement))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+
+    async def aclose(self) -> None:
+        """Stop trying to settle what could not be settled: those calls are in doubt when their lease is over."""
+        for task in list(self._late):
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
+
+    async def _settle_later(self, settlement: Settlement) -> None:
+        for pause in _LATE_SECONDS:
+            await asyncio.sleep(pause)
+            try:
+                await self._settlements.submit(settlement.organization_id, settlement)
+            except AppError:
+                continue
+            return
+        _logger.error("a call was never settled", call=str(settlement.id))
 
     async def find(self, purpose: Purpose, question: bytes, within: timedelta) -> Stored | None:
         """Answer what the same question was answered with lately."""

@@ -25,6 +25,12 @@ from services.llm_gateway.accounting import (
 from services.llm_gateway.providers.usage import Usage
 
 MAX_GROUPS = 1000
+SETTINGS: Mapping[str, str] = {
+    # A machine that loses power may forget the last half second: no wait for the disk on the way of each call.
+    "synchronous_commit": "off",
+    # A plan that is made while the table is empty, and kept, reads all of it later on.
+    "plan_cache_mode": "force_custom_plan",
+}
 _CLAIM = """
 INSERT INTO llm_gateway.calls (organization_id, id, request_id, cache_key, purpose, repository, pull_request_number,
     person, charged_micros, in_doubt_micros, lease_expire_time)
@@ -44,7 +50,7 @@ _SETTLE = """
 UPDATE llm_gateway.calls SET state = CASE WHEN $2 THEN 'DONE' ELSE 'FAILED' END, outcome = $3, provider = $4,
     model = $5, input_tokens = $6, cached_tokens = $7, output_tokens = $8, reasoning_tokens = $9, reported = $10,
     cost_micros = $11, charged_micros = $12, latency_ms = $13, attempts = $14, fallback_reason = $15, answer = $16
-WHERE id = $1 AND state = 'PENDING'
+WHERE id = $1 AND state NOT IN ('DONE', 'FAILED', 'LOST')
 """
 # What a call takes of budgets: what it cost, what it may cost, or, once nobody can say, what it cost at least.
 _CHARGED = (
@@ -74,7 +80,7 @@ count(*) FILTER (WHERE cost_micros IS NULL AND input_tokens + output_tokens > 0)
 
 
 class CallStore:
-    """One row for each call of an organisation."""
+    """One row for each call of an organisation; its database is opened with SETTINGS."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -95,7 +101,6 @@ class CallStore:
 
     async def _claim(self, organization_id: UUID, wanted: Sequence[Reservation]) -> list[ClaimResult]:
         async with self._database.tenant(organization_id) as connection:
-            await _may_be_lost(connection)
             made = {row["id"]: row["is_limited"] for row in await connection.fetch(_CLAIM, *_columns(wanted))}
             if len(wanted) > 1 and any(made.values()):
                 raise _LimitedError  # each would be counted against the others
@@ -112,7 +117,6 @@ class CallStore:
     async def settle(self, organization_id: UUID, done: Sequence[Settlement]) -> None:
         """Write down how calls went."""
         async with self._database.tenant(organization_id) as connection:
-            await _may_be_lost(connection)
             await connection.executemany(_SETTLE, [_settled(each) for each in done])
 
     async def find_answer(self, organization_id: UUID, cache_key: bytes, since: datetime) -> Stored | None:
@@ -152,6 +156,7 @@ class CallStore:
     async def replace_budgets(self, organization_id: UUID, budgets: Sequence[Budget]) -> None:
         """Make these the budgets, under the lock that reservations take."""
         async with self._database.tenant(organization_id) as connection:
+            await connection.execute("SET LOCAL synchronous_commit = on")
             await connection.execute(
                 "INSERT INTO llm_gateway.budget_locks (organization_id) VALUES ($1) "
                 "ON CONFLICT (organization_id) DO UPDATE SET update_time = clock_timestamp()",
@@ -182,11 +187,6 @@ class CallStore:
 
 class _LimitedError(Exception):
     """The organisation has budgets."""
-
-
-async def _may_be_lost(connection: Connection) -> None:
-    # A machine that loses power may forget the last half second: no wait for the disk on the way of each call.
-    await connection.execute("SET LOCAL synchronous_commit = off")
 
 
 async def _taken(connection: Connection, wanted: Reservation) -> ClaimResult:

@@ -40,8 +40,12 @@ class Database:
     Open it, and close it at the end, or use it as an async context manager.
     """
 
-    def __init__(self, dsn: str, service: str, *, max_size: int = 10) -> None:
+    def __init__(
+        self, dsn: str, service: str, *, max_size: int = 10, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Log in by `dsn` for a service; `settings` are parameters of Postgres for all of its sessions."""
         self._dsn = dsn
+        self._settings = dict(settings or {})
         self._role = f"lintel_{service}"
         self._max_size = max_size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -68,6 +72,7 @@ class Database:
                 "application_name": self._role,
                 "statement_timeout": "30s",
                 "idle_in_transaction_session_timeout": "60s",
+                **self._settings,
             },
         )
 

@@ -3,13 +3,15 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 from lintel.llm.v1 import llm_service_pb2 as pb
 
-from emulators.openai import completion, error, stall
+from emulators.models.said import Said
+from emulators.openai import ChatRequest, completion, error, stall
 from services.kit.errors import AppError, Reason
 from services.kit.rpc.channel import stream
-from tests.integration.llm_gateway.conftest import KEY, Make, own
+from tests.integration.llm_gateway.conftest import KEY, Make, World, own
 
 
 async def test_a_completion_tells_its_tokens_and_its_price(world: Make) -> None:
@@ -179,3 +181,50 @@ async def test_a_stream_ends_with_the_whole_and_is_given_again_by_its_id(world: 
         assert "".join(piece.text for piece in received[:-1]) in ('{"a":"b c d"}', '{"a": "b c d"}')
         assert received[-1].done.stored is is_stored
     assert len(made.emulator.chats) == 1
+
+
+async def test_a_stream_whose_caller_goes_away_ends_at_the_provider_and_is_counted(world: Make) -> None:
+    made = await world([Said("some text", end="stall")])
+    request = pb.StreamCompleteRequest(completion=made.request(json_schema="", input="x" * 3000))
+    async with stream(made.llm.StreamComplete(request, timeout=60)) as pieces:
+        async for piece in pieces:
+            assert piece.text
+            break
+    await asyncio.wait_for(made.emulator.hung_up.wait(), 30)
+    (row,) = await until(made, "state <> 'PENDING'")
+    assert (row["state"], row["outcome"]) == ("FAILED", "cancelled")
+    assert row["input_tokens"] > 500 and not row["reported"] and row["charged_micros"] > 500
+
+
+async def test_an_answer_is_given_although_it_cannot_be_recorded_yet(world: Make) -> None:
+    def answer(chat: ChatRequest) -> Any:
+        holding.set()
+        return "{}"
+
+    holding = asyncio.Event()
+    made = await world(answer)
+    await made.complete()  # everything is open and warm
+    holding.clear()
+    blocker = await asyncpg.connect(made.mesh.database.owner_dsn)
+    try:
+        call = asyncio.create_task(made.complete(request_id="unrecorded"))
+        await asyncio.wait_for(holding.wait(), 30)
+        await blocker.execute("ALTER ROLE lintel CONNECTION LIMIT 0")
+        await blocker.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lintel'")
+        assert (await call).text == "{}"
+    finally:
+        await blocker.execute("ALTER ROLE lintel CONNECTION LIMIT -1")
+        await blocker.close()
+    (row,) = await until(made, "request_id = 'unrecorded' AND state <> 'PENDING'")
+    assert row["state"] == "DONE"
+    assert (await made.complete(request_id="unrecorded")).stored
+
+
+async def until(made: World, condition: str) -> list[Any]:
+    """Wait until there are such calls, and answer them."""
+    async with asyncio.timeout(60):
+        while True:
+            rows = await made.sql(f"SELECT * FROM llm_gateway.calls WHERE {condition}")
+            if rows:
+                return rows
+            await asyncio.sleep(0.1)

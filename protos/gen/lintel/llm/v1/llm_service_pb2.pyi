@@ -255,7 +255,7 @@ class CompleteResponse(_message.Message):
     attempts: _builtins.int
     """How often a provider was asked for it."""
     stored: _builtins.bool
-    """Whether it is an earlier answer that was given again: nothing was paid for it now."""
+    """Whether it is the answer to an earlier call with this id or question: nothing more was paid for it."""
     @_builtins.property
     def usage(self) -> Global___TokenUsage:
         """What it took."""

@@ -21,6 +21,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "logs": ("cli.commands.logs:logs", "Show what the processes wrote."),
     "deliveries": ("cli.commands.deliveries:deliveries", "Show what the code hosts sent, and handle it again."),
     "dead-letters": ("cli.commands.deliveries:dead_letters", "Show what nobody could handle, and handle it again."),
+    "users": ("cli.commands.users:users", "Show users, and let one who forgot the password set a new one."),
+    "keys": ("cli.commands.keys:keys", "Make new secrets in place of those that sign and encrypt."),
     "audit": ("cli.commands.audit:audit", "Take the audit log elsewhere, and find out whether it is whole."),
     "clean": ("cli.commands.system:clean", "Delete the state of the embedded system, after asking."),
     "doctor": ("cli.commands.doctor:doctor", "Look at everything Lintel needs, and say what is wrong."),

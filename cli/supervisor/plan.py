@@ -113,6 +113,7 @@ def application_environment(
         "API_PORT": str(chosen.edge),
         "API_WEBHOOKS_PORT": str(chosen.webhooks),
         "API_LOG_PRETTY": "false",
+        "LINTEL_PUBLIC_URL": environment.get("LINTEL_PUBLIC_URL") or f"http://{ports.LOOPBACK}:{chosen.edge}",
         "LINTEL_ALLOW_LOOPBACK_MODELS": "true",
     }
     if chosen.grpc is not None:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys": ("cli.commands.keys:keys", "Make new secrets in place of those that sign and encrypt."),
     "audit": ("cli.commands.audit:audit", "Take the audit log elsewhere, and find out whether it is whole."),
     "clean": ("cli.commands.system:clean", "Delete the state of the embedded system, after asking."),
+    "doctor": ("cli.commands.doctor:doctor", "Look at everything Lintel needs, and say what is wrong."),
     "migrate": ("cli.commands.migrate:migrate", "Bring the database schema up to date, or look at it."),
     "test": ("cli.commands.test:test", "Run the test suite; arguments go to pytest."),
     "dev": ("cli.commands.dev:dev", "Checks and generators for people who change Lintel."),

@@ -4,28 +4,23 @@ import asyncio
 import contextlib
 import re
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 from typing import TypeVar
 
-import httpx2
-
 from services.kit.telemetry import log
 from services.kit.tokens import estimate
-from services.llm_gateway.providers import json_text, reading
+from services.llm_gateway.providers import json_text, naming, reading, shapes
 from services.llm_gateway.providers.faults import Fault, ProbeCode, ProviderError
 from services.llm_gateway.providers.port import ProbeResult
 from services.llm_gateway.providers.redaction import shown
 from services.llm_gateway.providers.table import Kind
-from services.llm_gateway.providers.transport import BlockedAddressError, Exchange, OversizedError, exchange
+from services.llm_gateway.providers.transport import Exchange, exchange
 from services.llm_gateway.providers.types import Answer, Model, Piece, Request, Rung, Turn, Waits
 from services.llm_gateway.providers.usage import Usage
 from services.llm_gateway.providers.wire import Ask, Connection, ProviderModule, Reply, Shape
 
 _MAX_STEPS = 7  # as many as there are things to leave out
-_MAX_KNOWN = 4096
-_REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id", "x-generation-id")
 _REPEATED = re.compile(r"(\W)\1+|\s+")
 # A prompt counted at less than one token in this many characters, blanks aside, was not read whole.
 _LEAST_CHARS_PER_TOKEN = 10
@@ -37,9 +32,6 @@ _PROBE = Request("Answer with the single word: ok", "ok?", max_output_tokens=64,
 _WORKS = frozenset({Fault.INCOMPLETE, Fault.EMPTY, Fault.REFUSAL, Fault.CONTENT_FILTER})
 _T = TypeVar("_T")
 _logger = log.get("providers")
-
-# What each model of each address has shown that it does not know; shared by all who open it.
-_shapes: OrderedDict[tuple[str, str, str], Shape] = OrderedDict()
 
 
 class Opened:
@@ -95,9 +87,8 @@ class Opened:
     async def stream(self, request: Request) -> AsyncIterator[Piece | Answer]:
         """Answer pieces of text as they come and, last, one Answer; raises ProviderError."""
         until = asyncio.get_running_loop().time() + request.seconds
-        seen = Exchange(waits=self._waits)
         for _ in range(_MAX_STEPS):
-            ask = self._ask(request, ())
+            ask, seen = self._ask(request, ()), Exchange(waits=self._waits)
             pieces = self._module.stream(self._connection, ask)
             has_begun = False
             async with contextlib.aclosing(pieces):  # type: ignore[type-var]
@@ -164,7 +155,7 @@ class Opened:
         raise ProviderError(Fault.BAD_REQUEST)
 
     def _ask(self, request: Request, repair: tuple[Turn, ...]) -> Ask:
-        shape = _shapes.get(self._key) or self._kind.first_shape(self._model)
+        shape = shapes.known(self._key) or self._kind.first_shape(self._model)
         instructions = request.instructions
         schema = None
         if request.json_schema is not None:
@@ -194,7 +185,7 @@ class Opened:
         if self._kind.may_cut_prompts and usage.reported and usage.input * _LEAST_CHARS_PER_TOKEN < _dense_length(ask):
             raise ProviderError(Fault.TRUNCATED_PROMPT, usage=usage)
         rung = ask.shape.rung if ask.schema is not None else Rung.TEXT
-        answer = Answer(reply.text, reply.model or ask.model, usage, rung, reply.finish, _request_id(headers))
+        answer = Answer(reply.text, reply.model or ask.model, usage, rung, reply.finish, naming.request_id(headers))
         if request.json_schema is None:
             return replace(answer, text=json_text.without_thinking(reply.text)), None
         problem = None
@@ -220,10 +211,7 @@ class Opened:
     def _remember(self, shape: Shape | None, why: str) -> bool:
         if shape is None:
             return False
-        _shapes[self._key] = shape
-        _shapes.move_to_end(self._key)
-        while len(_shapes) > _MAX_KNOWN:
-            _shapes.popitem(last=False)
+        shapes.remember(self._key, shape)
         _logger.info(why, model=self._model.model, provider=self._model.provider, now=str(shape))
         return True
 
@@ -233,51 +221,12 @@ class Opened:
         try:
             return await call
         except Exception as error:
-            found = _named(error, seen)
+            found = naming.named(error, seen)
             found.words = shown(found.words, self._connection.secrets)
-            found.request_id = found.request_id or _request_id(seen.headers)
+            found.request_id = found.request_id or naming.request_id(seen.headers)
             raise found from None
         finally:
             exchange.reset(token)
-
-
-def forget() -> None:
-    """Forget what servers have shown that they do not know."""
-    _shapes.clear()
-
-
-def _named(error: BaseException, seen: Exchange) -> ProviderError:
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and len(chain) < 10:
-        chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    for link in chain:
-        if isinstance(link, ProviderError):
-            return link
-        if isinstance(link, BlockedAddressError):
-            return ProviderError(Fault.BLOCKED_ADDRESS)
-        if isinstance(link, OversizedError):
-            return ProviderError(Fault.OVERSIZED)
-    if seen.status and not 200 <= seen.status < 300:
-        return reading.error_of_status(seen.status, seen.headers, seen.body or b"")
-    for link in chain:
-        if isinstance(link, (httpx2.TimeoutException, TimeoutError)):
-            return ProviderError(Fault.TIMEOUT)
-        if isinstance(link, httpx2.HTTPError):
-            return ProviderError(Fault.NETWORK)
-    told = getattr(error, "body", None) or getattr(error, "details", None)  # an error inside a stream
-    if isinstance(told, dict):
-        return reading.error_of(told.get("error") or told)
-    if not any(isinstance(link, ValueError) for link in chain):
-        _logger.error("an SDK failed in a way we do not know", error=type(error).__name__)
-    return ProviderError(Fault.NOT_JSON)
-
-
-def _request_id(headers: object) -> str:
-    get = getattr(headers, "get", None)
-    found = next(filter(None, (get(name) for name in _REQUEST_IDS)), "") if get else ""
-    return str(found)[:100]
 
 
 def _estimated(ask: Ask) -> int:

@@ -6,7 +6,6 @@ credential is put on here, and there is no proxy and no redirect. Why aiohttp: d
 
 import asyncio
 import functools
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
@@ -14,11 +13,11 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import httpx2
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from services.llm_gateway.providers import addresses
 from services.llm_gateway.providers.addresses import AddressError, AddressRules, Origin
+from services.llm_gateway.providers.resolver import BlockedError, GuardedResolver
 from services.llm_gateway.providers.types import Waits
 
 MAX_ANSWER_BYTES = 10 * 1024 * 1024
@@ -69,7 +68,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         self._rules = rules
         self._credential = credential
         self._connect = connect
-        self._resolver = _Resolver(rules)
+        self._resolver = GuardedResolver(rules)
         self._permitted: dict[tuple[str, str, int | None], Origin] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -145,47 +144,6 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         return self._session
 
 
-class _Resolver(AbstractResolver):
-    """Answers only addresses that the rules permit; aiohttp connects to what is answered here, and to nothing else."""
-
-    def __init__(self, rules: AddressRules) -> None:
-        self._rules = rules
-        self.origins: dict[str, Origin] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Answer the addresses; OSError where there is none, or one that is forbidden."""
-        name = host.rstrip(".").lower()
-        origin = self.origins.get(name) or Origin("https", name, port)
-        found = await addresses.resolve(host, port)
-        if not found:
-            raise OSError("the name has no address")
-        try:
-            for address in found:
-                addresses.check_address(address, origin, self._rules)
-        except AddressError as error:
-            raise _BlockedError(str(error)) from None
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address),
-                port=port,
-                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in found
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-class _BlockedError(OSError):
-    """How a refusal gets through aiohttp, which wraps what its resolver raises."""
-
-
 class _Body(httpx2.AsyncByteStream):
     """The bytes of an answer, bounded in size, and in time between two pieces of a stream."""
 
@@ -238,7 +196,7 @@ async def _beginning_of_error(stream: httpx2.AsyncByteStream) -> bytes:
 
 def _translated(error: BaseException, request: httpx2.Request) -> httpx2.TransportError:
     words = type(error).__name__
-    if isinstance(error, _BlockedError) or isinstance(getattr(error, "os_error", None), _BlockedError):
+    if isinstance(error, BlockedError) or isinstance(getattr(error, "os_error", None), BlockedError):
         return BlockedAddressError("the address is forbidden", request=request)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return httpx2.ConnectTimeout(words, request=request)

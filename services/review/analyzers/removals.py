@@ -218,19 +218,23 @@ def _existed(rows: Sequence[Row], index: int, found: re.Match[str], language: La
 
 
 def _checks(target: Target, hunks: Sequence[Sequence[Row]], whole: Whole) -> Iterator[Claim]:
-    """Checks that go while the function they guard stays; one claim for a block and a rule."""
+    """Checks that go while the function they guard stays; one claim for a file and a rule, at the first."""
+    told: set[str] = set()
     for rows in hunks:
         for block in _blocks(rows):
             lines = _removed(block)
             if any(DEFINITION.match(row.text) for row in lines) or whole.moved(lines):
                 continue
             for check in CHECKS:
+                if check.rule in told:
+                    continue
                 for row in lines:
                     found = None if _COMMENT.match(row.text) else check.word.search(row.text)
                     if found is None or whole.lost_with([row]) or _brings_any(whole, found[0]):
                         continue
                     if check.refuses and not any(REFUSAL.search(other.text) for other in lines):
                         continue
+                    told.add(check.rule)
                     yield _old(target, row, check.rule, check.severity, check.title, _CHECK_ADVICE)
                     break
 

@@ -12,7 +12,7 @@ from emulators.anthropic import Abilities, AnthropicEmulator
 from emulators.google import GeminiEmulator, Knows, VertexEmulator
 from emulators.models import ModelEmulator
 from emulators.openai import Dialect, OpenAIEmulator
-from services.llm_gateway.providers import opened
+from services.llm_gateway.providers import shapes
 from services.llm_gateway.providers.opening import open_model
 from services.llm_gateway.providers.port import OpenedModel
 from services.llm_gateway.providers.table import PROVIDERS
@@ -92,7 +92,7 @@ def sdks() -> None:
 @pytest.fixture(autouse=True)
 def nothing_known() -> None:
     """What a server has shown in one test is not known in the next."""
-    opened.forget()
+    shapes.forget()
 
 
 async def opened_for(

@@ -134,6 +134,11 @@ CHECKS = {
 }
 
 
+def test_a_file_that_loses_many_checks_is_told_of_once(tmp_path: Path) -> None:
+    body = " a\n" + "\n".join(f"-    @PreAuthorize(\"hasAuthority('a{number}')\")\n b" for number in range(9))
+    assert found(tmp_path, ("app/A.java", body)) == [("app/A.java", 2, "removed-authorization", Side.LEFT)]
+
+
 @pytest.mark.parametrize(("where", "rule"), CHECKS.items(), ids=[line.strip()[:30] for _, line in CHECKS])
 def test_a_removed_check_is_told_unless_it_moved(where: tuple[str, str], rule: str, tmp_path: Path) -> None:
     path, line = where

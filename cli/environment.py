@@ -1,7 +1,7 @@
 """The environment the application gets: the process environment, then `.env` files, then generated secrets."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cli.layout import Layout, write_private
@@ -71,8 +71,39 @@ def generate_missing(environment: Mapping[str, str], layout: Layout) -> dict[str
     if not missing:
         return {}
     made = {name: os.urandom(SECRET_BYTES).hex() for name in missing}
-    kept = read_file(layout.secrets) | made
-    lines = ["# Made by `./lintel up`. Keep this file: without API_CRYPTO_KEY stored tokens can't be read again."]
-    lines += [f"{name}={value}" for name, value in kept.items()]
-    write_private(layout.secrets, "\n".join(lines) + "\n")
+    write_secrets(layout, read_file(layout.secrets) | made)
     return made
+
+
+def foreign(
+    process: Mapping[str, str], working_directory: Path, layout: Layout, names: Sequence[str]
+) -> dict[str, str]:
+    """Return which of these secrets are not kept in `secrets.env`, or not decided there, with where they stand."""
+    places = {
+        "the environment": process,
+        str(working_directory / ".env"): read_file(working_directory / ".env"),
+        str(layout.state / ".env"): read_file(layout.state / ".env"),
+    }
+    kept, found = read_file(layout.secrets), dict[str, str]()
+    for name in names:
+        place = next((p for p, values in places.items() if values.get(name) or values.get(f"{name}_FILE")), None)
+        if place or not kept.get(name):
+            found[name] = place or f"no place of ours, as there is no {layout.secrets} with it"
+    return found
+
+
+def rotate(layout: Layout, names: Sequence[str]) -> None:
+    """Put fresh secrets into `secrets.env`; the values of now are kept first in NAME_PREVIOUS, before those there."""
+    kept = read_file(layout.secrets)
+    for name in names:
+        earlier = kept.get(f"{name}_PREVIOUS", "")
+        kept[f"{name}_PREVIOUS"] = ",".join(value for value in (kept[name], earlier) if value)
+        kept[name] = os.urandom(SECRET_BYTES).hex()
+    write_secrets(layout, kept)
+
+
+def write_secrets(layout: Layout, values: Mapping[str, str]) -> None:
+    """Write `secrets.env` (0600), whole or not at all."""
+    lines = ["# Made by `./lintel up`. Keep this file: without API_CRYPTO_KEY stored tokens can't be read again."]
+    lines += [f"{name}={value}" for name, value in values.items()]
+    write_private(layout.secrets, "\n".join(lines) + "\n")

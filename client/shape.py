@@ -4,6 +4,8 @@ from typing import Any
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.timestamp_pb2 import Timestamp
+from lintel.orgs.v1 import role_pb2
+from lintel.orgs.v1 import user_service_pb2 as users_pb
 from lintel.review.v1 import review_pb2 as pb
 from lintel.review.v1.code_review_service_pb2 import GetReviewResponse
 from lintel.webhooks.v1 import delivery_service_pb2 as deliveries_pb
@@ -123,6 +125,20 @@ def _model(model: pb.ModelReceipt) -> Json:
 
 def _time(time: Timestamp) -> str:
     return str(time.ToJsonString())
+
+
+def user(found: users_pb.User) -> Json:
+    """Answer a user as REST does."""
+    return {
+        "id": found.id,
+        "email": found.email,
+        "name": found.name,
+        "role": enum_name(role_pb2.Role, "ROLE_", found.role),
+        "state": enum_name(role_pb2.MemberState, "MEMBER_STATE_", found.state),
+        "organizationId": found.organization_id,
+        "createTime": _time(found.create_time) if found.HasField("create_time") else None,
+        "updateTime": _time(found.update_time) if found.HasField("update_time") else None,
+    }
 
 
 def delivery(found: deliveries_pb.Delivery) -> Json:

@@ -15,6 +15,7 @@ from cli.logs import LEVELS, Line, parse, tail
 from cli.supervisor.options import ROLES
 
 PROCESSES = ("supervisor", "postgres", "migrations", "bootstrap", "application", "envoy")
+SOURCES = (*PROCESSES, *ROLES)  # a role has a log of its own where it has a process of its own
 POLL_SECONDS = 0.2
 
 
@@ -43,7 +44,7 @@ class Follower:
             file.close()
 
     def _paths(self) -> list[Path]:
-        return [path for name in PROCESSES if (path := self._directory / f"{name}.log").exists()]
+        return [path for name in SOURCES if (path := self._directory / f"{name}.log").exists()]
 
     def _open(self, path: Path) -> IO[str]:
         file = path.open(encoding="utf-8", errors="replace")
@@ -65,7 +66,7 @@ class Follower:
 
 
 @click.command()
-@click.argument("role", required=False, type=click.Choice([*PROCESSES, *ROLES]), metavar="[ROLE|PROCESS]")
+@click.argument("role", required=False, type=click.Choice(SOURCES), metavar="[ROLE|PROCESS]")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes.")
 @click.option(
     "--tail", "count", type=click.IntRange(0), default=100, show_default=True, help="How many lines to start with."
@@ -84,7 +85,7 @@ def logs(role: str | None, follow: bool, count: int, level: str) -> None:
 
 
 def _print(layout: Layout, follower: Follower, role: str | None, level: str, count: int, *, follow: bool) -> None:
-    earlier = [line for name in PROCESSES for line in _earlier(layout, name, count) if _wanted(line, role, level)]
+    earlier = [line for name in SOURCES for line in _earlier(layout, name, count) if _wanted(line, role, level)]
     for line in sorted(earlier, key=lambda line: line.time)[-count:] if count else []:
         _show(line)
     while follow:
@@ -104,7 +105,7 @@ def _earlier(layout: Layout, name: str, count: int) -> list[Line]:
 
 
 def _wanted(line: Line, role: str | None, level: str) -> bool:
-    if role in ROLES and not (line.source == "application" and line.concerns(role)):
+    if role in ROLES and line.source != role and not (line.source == "application" and line.concerns(role)):
         return False
     if role in PROCESSES and line.source != role:
         return False

@@ -37,7 +37,11 @@ def restart() -> None:
 
     The configuration is read anew: process environment, .env here, .env in the state directory.
     """
-    layout = _layout()
+    restart_running(_layout())
+
+
+def restart_running(layout: Layout) -> None:
+    """Stop what runs and start it again in the background, with the same roles and ports."""
     earlier = embedded.running(layout)
     _stop(layout)
     start_detached(_same_options(layout, earlier))

@@ -42,6 +42,16 @@ def external_postgres(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in ("DATABASE_URL", "DATABASE_URL_FILE", "API_PG_DB_HOST"))
 
 
+def external_broker(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment names a RabbitMQ; then each role can have a process of its own."""
+    return any(environment.get(name) for name in ("API_RABBITMQ_URI", "API_RABBITMQ_URI_FILE"))
+
+
+def external_documents(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment names a MongoDB, which then keeps the artefacts."""
+    return any(environment.get(name) for name in ("MONGODB_URI", "MONGODB_URI_FILE", "API_MG_DB_HOST"))
+
+
 def bind_address(environment: Mapping[str, str]) -> str:
     """Return the address the edge listens on: loopback unless LINTEL_BIND_ADDRESS says otherwise."""
     return environment.get("LINTEL_BIND_ADDRESS") or ports.LOOPBACK
@@ -102,17 +112,28 @@ def python_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def application_environment(
-    environment: Mapping[str, str], state: Path, sockets: Path, chosen: Ports, *, direct: bool, dsn: str | None
+    environment: Mapping[str, str],
+    state: Path,
+    sockets: Path,
+    chosen: Ports,
+    *,
+    direct: bool,
+    dsn: str | None,
+    metrics: int | None = None,
 ) -> dict[str, str]:
-    """Return what `python -m services` reads; logs are JSON always, since `lintel logs` makes them readable."""
+    """Return what `python -m services` reads; logs are JSON always, since `lintel logs` makes them readable.
+
+    `metrics` is the process's own port for them, where there are several processes.
+    """
     told = {
         "LINTEL_STATE_DIR": str(state),
         "LINTEL_RUN_DIR": str(sockets),
         "LINTEL_EDGE": "direct" if direct else "envoy",
-        "LINTEL_METRICS_PORT": str(chosen.metrics),
+        "LINTEL_METRICS_PORT": str(metrics or chosen.metrics),
         "API_PORT": str(chosen.edge),
         "API_WEBHOOKS_PORT": str(chosen.webhooks),
         "API_LOG_PRETTY": "false",
+        "LINTEL_PUBLIC_URL": environment.get("LINTEL_PUBLIC_URL") or f"http://{ports.LOOPBACK}:{chosen.edge}",
         "LINTEL_ALLOW_LOOPBACK_MODELS": "true",
     }
     if chosen.grpc is not None:

@@ -91,16 +91,20 @@ class Supervisor:
             self._step("asking the database")
             self._make_api_key(system)  # tells at once whether the database can be used
         self._step("starting the application")
-        application = system.application()
-        self._start(application)
+        applications = system.applications()
+        for application in applications:
+            self._start(application)
+        if system.metrics:
+            ports = ", ".join(f"{role} {port}" for role, port in system.metrics.items())
+            self._status.notes.append(f"each role has metrics of its own: {ports}")
         if system.engine is not None and not self._layout.api_key.exists():
             self._make_api_key(system)
-        self._until(system.application_is_ready, "the application", [application])
+        self._until(system.application_is_ready, "the application", applications)
         if system.has_edge and not system.direct:
             self._step("starting Envoy")
             edge = system.edge()
             self._start(edge)
-            self._until(system.edge_is_ready, "Envoy", [edge, application])
+            self._until(system.edge_is_ready, "Envoy", [edge, *applications])
         self._status.startup_seconds = round(time.monotonic() - self._began, 2)
         self._status.phase = "ready"
         self._step("")

@@ -13,25 +13,29 @@ from cli.engines.spawn import Command
 from cli.layout import Layout, discard_sockets
 from cli.supervisor.child import Child, Ladder
 from cli.supervisor.logfile import RotatingLog
-from cli.supervisor.options import Options
+from cli.supervisor.options import ROLES, Options
 from cli.supervisor.plan import (
     Ports,
     application_environment,
     bind_address,
     choose_ports,
+    external_broker,
+    external_documents,
     external_postgres,
     python_environment,
     reachable_address,
 )
+from cli.supervisor.ports import find_free
 from cli.supervisor.status import Status
 from deploy.envoy.render import EnvoySettings, render
 
 DATABASE = "lintel"
 ENVOY_ADMIN = "envoy-admin.sock"  # in the directory of the roles' sockets; named by deploy/envoy/render.py
 APPLICATION_ROLE = "lintel"  # owns nothing; made by the migrations
+_DRAINED: Ladder = [(signal.SIGTERM, 12.0), (signal.SIGKILL, 10.0)]  # a role drains for at most 10 s
 LADDERS: dict[str, Ladder] = {
     "postgres": STOP_LADDER,
-    "application": [(signal.SIGTERM, 12.0), (signal.SIGKILL, 10.0)],  # it drains for at most 10 s
+    **dict.fromkeys(("application", *ROLES), _DRAINED),
     "envoy": [(signal.SIGTERM, 6.0), (signal.SIGKILL, 5.0)],
 }
 TASK_LADDER: Ladder = [(signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0)]
@@ -58,6 +62,7 @@ class System:
         self._environment = environment
         self._selector = selector
         self._logs: list[RotatingLog] = []
+        self.metrics: dict[str, int] = {}  # ports by role, where each has a process of its own
 
     def describe(self, status: Status) -> None:
         """Fill in what is known before anything runs."""
@@ -69,6 +74,10 @@ class System:
         status.sockets = str(self.sockets)
         status.address = self.address
         status.notes += self.ports.notes
+        if external_broker(self._environment):
+            status.notes.append("RabbitMQ is the one the environment names, so each role is a process of its own")
+        if external_documents(self._environment):
+            status.notes.append("MongoDB is the one the environment names, and keeps the artefacts")
         status.versions["python"] = sys.version.split()[0]
         if self.envoy_binary:
             status.versions["envoy"] = envoy.version(self.envoy_binary)
@@ -87,9 +96,19 @@ class System:
 
         return self.child("postgres", command)
 
-    def application(self) -> Child:
-        """Return the child that runs every role in one process."""
-        return self.python("application", ["services", *self.options.roles], self.dsn(APPLICATION_ROLE))
+    def applications(self) -> list[Child]:
+        """Return the children that run the roles: one for all, or with a broker between them one for each."""
+        dsn = self.dsn(APPLICATION_ROLE)
+        if not external_broker(self._environment):
+            return [self.python("application", ["services", *self.options.roles], dsn)]
+        taken = set(self.ports.named().values())
+        made = []
+        for role in self.options.roles:
+            port = self.ports.metrics if role == self.options.roles[-1] else find_free(taken)
+            taken.add(port)
+            self.metrics[role] = port
+            made.append(self.python(role, ["services", role], dsn, metrics=port))
+        return made
 
     def migrations(self) -> Child:
         """Return the child that brings the schema up to date and ends."""
@@ -128,10 +147,16 @@ class System:
         """Tell whether no request is inside Envoy any more."""
         return envoy.active_requests(self.sockets / ENVOY_ADMIN) == 0
 
-    def python(self, name: str, words: list[str], dsn: str | None) -> Child:
+    def python(self, name: str, words: list[str], dsn: str | None, *, metrics: int | None = None) -> Child:
         """Return a child that runs one of our modules with the application's environment."""
         environment = application_environment(
-            self._environment, self.layout.state, self.sockets, self.ports, direct=self.direct, dsn=dsn
+            self._environment,
+            self.layout.state,
+            self.sockets,
+            self.ports,
+            direct=self.direct,
+            dsn=dsn,
+            metrics=metrics,
         )
         environment.pop("LINTEL_MIGRATIONS_URL", None)  # the owner's rights are for the migrations alone
         if name == "migrations" and self.engine is not None:

@@ -10,10 +10,6 @@ ACCEPTED = frozenset(
         "LINTEL_URL",
         "LINTEL_TOKEN",
         # what the install document names and this version has no use for yet
-        "API_DATABASE_ENV",
-        "API_CLOUD_MODE",
-        "API_JWT_REFRESH_SECRET",
-        "API_JWT_REFRESH_SECRET_PREVIOUS",
         "API_OPEN_AI_API_KEY",
         "API_OPENAI_FORCE_BASE_URL",
         "API_LLM_PROVIDER_MODEL",
@@ -33,3 +29,11 @@ ACCEPTED = frozenset(
         "LINTEL_ALLOWED_MODEL_HOSTS",
     }
 )
+
+# What the install document names, and nothing here needs: told by `lintel doctor`, with the reason.
+UNUSED = {
+    "API_DATABASE_ENV": "API_NODE_ENV says which environment it is",
+    "API_CLOUD_MODE": "there is one edition",
+    "API_JWT_REFRESH_SECRET": "refresh tokens are random and stored as digests, so nothing signs them",
+    "API_JWT_REFRESH_SECRET_PREVIOUS": "refresh tokens are random and stored as digests, so nothing signs them",
+}

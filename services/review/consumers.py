@@ -18,6 +18,7 @@ from services.review.domain import Change, PullRequestRef
 from services.review.runs import Runs
 
 _logger = log.get("inbox")
+metrics.from_zero(metrics.INBOX_HANDLED, ["handled", "received", "dead"])
 
 
 class Inbox:

@@ -1,4 +1,4 @@
-"""The states of a run and who may move it from one to another; docs/state-machine.md draws this table."""
+"""The states of runs and envelopes, and who may move them; docs/state-machine.md draws these tables."""
 
 from typing import NamedTuple
 
@@ -34,3 +34,14 @@ TRANSITIONS = (
     ),
 )
 ALLOWED = frozenset((t.source, t.target) for t in TRANSITIONS)
+
+# Of the inbox: from (empty: it arrives), to (empty: it is forgotten), and who.
+ENVELOPES = (
+    ("", "RECEIVED", "bus: the id is new"),
+    ("", "DEAD", "bus: a message that is no envelope, before it is dropped"),
+    ("RECEIVED", "HANDLED", "inbox: it has acted"),
+    ("RECEIVED", "DEAD", "inbox: it can't be read, or its attempts are spent"),
+    ("DEAD", "RECEIVED", "a person"),
+    ("HANDLED", "", "pruning: after 7 days"),
+    ("DEAD", "", "pruning: after 90 days"),
+)

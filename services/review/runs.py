@@ -26,6 +26,7 @@ _RETRIES = {
     PutBack.RELEASE: retries.RUN_RELEASE,
 }
 _logger = log.get("runs")
+metrics.from_zero(metrics.RUNS, [state for state in RunState if state.is_final])
 
 
 class Runs:

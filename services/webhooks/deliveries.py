@@ -18,6 +18,9 @@ from services.webhooks.hosts import ADAPTERS
 from services.webhooks.hosts.base import Action, Ignored, Parsed, ParseError, PullRequestChanged
 
 _logger = log.get("deliveries")
+metrics.from_zero(
+    metrics.DELIVERIES, ADAPTERS, [state.lower() for state in DeliveryState if state is not DeliveryState.RECEIVED]
+)
 
 
 class DeliveryWorker:

@@ -46,6 +46,9 @@ class Outcome(StrEnum):
     REJECTED = "REJECTED"
 
 
+metrics.from_zero(metrics.PUBLICATIONS, Outcome)
+
+
 @dataclass(frozen=True, slots=True)
 class PublishRequest:
     """What a run asks for; the first call freezes summary, findings, head and base."""

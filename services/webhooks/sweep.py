@@ -16,6 +16,7 @@ from services.kit.postgres.pool import Database, Row
 from services.kit.telemetry import log, metrics
 from services.webhooks import repository_store as store
 from services.webhooks.code_hosts import CodeHosts
+from services.webhooks.hosts import ADAPTERS
 from services.webhooks.hosts.base import Action, ListedPullRequest, PullRequest, PullRequestChanged, RepositoryRef
 
 MAX_PULL_REQUESTS = 300  # of one repository in one sweep: three calls of GitHub
@@ -24,6 +25,7 @@ _OVERLAP = timedelta(minutes=5)  # clocks differ, and a list may lag
 _SPREAD = 0.25
 _NAMES = UUID("0c6f4a52-3d0b-4f0e-8a7b-6f2d9d8f4b10")  # the name space of the events' ids
 _logger = log.get("sweep")
+metrics.from_zero(metrics.SWEEPS, ADAPTERS, ["ok"])
 
 Seal = Callable[[UUID, PullRequestChanged, UUID], Envelope]
 _Known = dict[int, tuple[str, str]]

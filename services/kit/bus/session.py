@@ -117,6 +117,20 @@ class Session:
     def _words(self, error: BaseException) -> str:
         if isinstance(error, TimeoutError):
             return "the broker does not answer"
+        if isinstance(error.__cause__, ConnectionRefusedError) or isinstance(error, ConnectionRefusedError):
+            return "nobody listens there"
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         password = self._uri.password
         return text.replace(password, "…") if password else text
+
+
+async def reach(uri: URL) -> str:
+    """Connect once; answer why that does not work, without the password, and nothing where it does."""
+    reached = ""
+
+    async def serve(_: Link) -> None:
+        nonlocal reached
+        reached = "yes"
+
+    reason = await Session(uri, "doctor", serve)._once()
+    return "" if reached else reason

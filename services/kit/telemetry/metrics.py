@@ -8,6 +8,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from services.kit import retries
+
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
@@ -90,6 +92,13 @@ def from_zero(counter: Counter, *labels: Iterable[str]) -> None:
     """Show a counter with every combination of these label values from the start: an alert needs the zero."""
     for values in product(*labels):
         counter.labels(*values)
+
+
+from_zero(RELAY_BATCHES, ("sent", "partly", "refused"))
+from_zero(REPLAYS, ("delivery", "event", "message"))
+for _class in retries.TABLE:
+    if _class.attempts != 1:
+        RETRIES.labels(_class.subject, _class.failure)
 
 
 def serve(port: int, address: str = "127.0.0.1") -> Callable[[], None]:

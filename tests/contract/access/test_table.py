@@ -87,7 +87,7 @@ async def test_the_table(world: World) -> None:
             user = case.role if case.role in ACCESS_ROLES else "owner"
             request = await world.request(case.request, side, user)
             send = by_grpc if transport == "grpc" else by_rest
-            target: Any = world.grpc if transport == "grpc" else world.rest
+            target: Any = world.channel(case.rpc) if transport == "grpc" else world.rest
             ended, answer = await send(target, case.rpc, request, credentials[transport, case.role])
             count += 1
             if ended != case.expected:

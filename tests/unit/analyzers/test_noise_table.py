@@ -38,3 +38,13 @@ def test_enough_changes_of_enough_projects_in_enough_languages_were_read() -> No
     assert sum(int(row["changes"]) for row in projects) >= 60
     counted = Counter(row["project"] for row in rows("verdicts.csv"))
     assert counted == Counter({row["project"]: int(row["findings"]) for row in projects if int(row["findings"])})
+
+
+def test_what_the_rules_were_tuned_on_is_told_too() -> None:
+    with (ROOT / "docs" / "noise" / "tuning.csv").open(encoding="utf-8", newline="") as table:
+        tuning = list(csv.DictReader(table))
+    assert {row["round"] for row in tuning} == {"1", "2", "3", "4", "5"}
+    assert {row["verdict"] for row in tuning} == {"keep", "noise"}
+    fresh = {row["project"] for row in rows("projects.csv") if row["part"] == "fresh"}
+    told = Counter(row["verdict"] for row in rows("verdicts.csv") if row["project"] in fresh)
+    assert told["keep"] >= 0.8 * told.total() > 0

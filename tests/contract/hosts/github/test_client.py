@@ -78,6 +78,21 @@ async def test_limits(status: int, headers: dict[str, str], body: object, wait: 
     assert caught.value.until == NOW + wait
 
 
+async def test_a_limit_holds_for_the_credential_until_it_is_over() -> None:
+    now = [NOW]
+    async with scripted(answer(429, {}, {"retry-after": "7"}), answer(200, {})) as script:
+        client = Client(StaticToken(TOKEN), script.url, now=lambda: now[0])
+        for passed in (0, 1, 6):
+            now[0] = NOW + timedelta(seconds=passed)
+            with pytest.raises(RateLimitedError) as caught:
+                await client.get(f"/{passed}")
+            assert caught.value.until == NOW + timedelta(seconds=7)
+        assert len(script.requests) == 1  # the host was asked once, and then left alone
+        now[0] = NOW + timedelta(seconds=7)
+        assert await client.get("/7") == {}
+        await client.close()
+
+
 @pytest.mark.parametrize(
     ("status", "reading", "writing"),
     [

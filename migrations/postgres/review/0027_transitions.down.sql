@@ -1,0 +1,3 @@
+DROP TRIGGER transitions ON review.inbox;
+DROP TRIGGER transitions ON review.runs;
+DROP FUNCTION review.check_transition();

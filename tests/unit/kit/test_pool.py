@@ -83,9 +83,11 @@ async def _deadlock(pool: Pool, connection: Connection) -> None:
     async with pool.tenant(uuid4()) as other:
         await connection.execute("SELECT pg_advisory_xact_lock(1)")
         await other.execute("SELECT pg_advisory_xact_lock(2)")
-        await asyncio.gather(
-            connection.execute("SELECT pg_advisory_xact_lock(2)"), other.execute("SELECT pg_advisory_xact_lock(1)")
-        )
+        both = connection.execute("SELECT pg_advisory_xact_lock(2)"), other.execute("SELECT pg_advisory_xact_lock(1)")
+        # Both to their end: a connection that is left in the middle of a statement can't be rolled back.
+        for ended in await asyncio.gather(*both, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
 
 
 async def test_an_argument_of_the_wrong_type_is_our_fault_and_not_the_database_s(pool: Pool) -> None:

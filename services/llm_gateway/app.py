@@ -14,6 +14,7 @@ from services.kit.telemetry import log
 from services.kit.worker import running
 from services.llm_gateway import policy, server, store
 from services.llm_gateway.asking import Asker
+from services.llm_gateway.books import Books
 from services.llm_gateway.breaker import Circuits
 from services.llm_gateway.clients import OrganizationParameters
 from services.llm_gateway.completions import Completions
@@ -63,14 +64,9 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         stack.push_async_callback(opened.aclose)
         keys = ModelKeys(CredentialStore(database), vault, address_guard(network))
         routing = Routing(OrganizationParameters(orgs), keys, environment, opened, clock)
-        completions = Completions(
-            routing,
-            Asker(opened, Circuits(clock), prices),
-            ledger,
-            vault,
-            seconds=settings.seconds,
-            cache_for=settings.cache_for,
-        )
+        books = Books(ledger, vault, prices, seconds=settings.seconds, cache_for=settings.cache_for)
+        asker = Asker(opened, Circuits(clock), prices)
+        completions = Completions(routing, asker, books, seconds=settings.seconds)
         stack.push_async_callback(completions.aclose)
         models = Models(environment, routing, keys, opened, prices)
         await stack.enter_async_context(running([ledger.sweep()], grace=_GRACE))

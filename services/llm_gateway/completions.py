@@ -1,58 +1,25 @@
 """Use cases around completions: one answer for each request id, paid for once, within a deadline and the budgets."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from services.kit.crypto import SealedSecretError, Vault
 from services.kit.errors import AppError, Reason
-from services.kit.ids import new_id
 from services.kit.telemetry import log
-from services.llm_gateway.accounting import Busy, Purpose, Reservation, Settlement, Spent, Stored
-from services.llm_gateway.asking import Asker, NoAnswerError, Tally
-from services.llm_gateway.counting import Ratios
+from services.llm_gateway.accounting import Purpose
+from services.llm_gateway.asking import Asker, NoAnswerError
+from services.llm_gateway.books import Books, Completed, Prompt, Work
 from services.llm_gateway.environment import Candidate, Route
-from services.llm_gateway.failures import budget_error, describe, to_app_error
-from services.llm_gateway.ledger import Ledger
+from services.llm_gateway.failures import describe, to_app_error
 from services.llm_gateway.prices import Price
 from services.llm_gateway.providers.faults import Fault, ProviderError
 from services.llm_gateway.providers.types import Answer, Piece, Request
-from services.llm_gateway.providers.usage import Usage
 from services.llm_gateway.routing import Routing
 
-LEASE_SLACK = 30.0  # seconds beyond the deadline, after which a call that nobody settled is taken for lost
-_POLL_SECONDS = (0.1, 0.2, 0.5, 1.0)
-_OVERHEAD_TOKENS = 200  # of roles and schema
 _logger = log.get("completions")
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One completion to ask for; `input` is untrusted, fenced by the caller. An empty schema asks for text."""
-
-    instructions: str = field(repr=False)
-    input: str = field(repr=False)
-    json_schema: str
-    max_output_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A whole answer, and what it took. `cost_micros` is None where a price is not known."""
-
-    text: str = field(repr=False)
-    provider: str
-    model: str
-    usage: Usage
-    cost_micros: int | None
-    attempts: int = 1
-    fallback_reason: str = ""
-    is_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +35,14 @@ class Described:
 class Completions:
     """Completions with the models of each organisation. Methods raise AppError: MODEL_*, BUDGET_SPENT, UNAVAILABLE.
 
-    `seconds` bound one completion with all its repetitions; answers are given again for `keep`, those to the same
-    question for `cache_for`, zero for never.
+    `seconds` bound one completion with all its repetitions.
     """
 
-    def __init__(
-        self,
-        routing: Routing,
-        asker: Asker,
-        ledger: Ledger,
-        vault: Vault,
-        *,
-        seconds: float,
-        cache_for: timedelta = timedelta(0),
-        ids: Callable[[], UUID] = new_id,
-    ) -> None:
+    def __init__(self, routing: Routing, asker: Asker, books: Books, *, seconds: float) -> None:
         self._routing = routing
         self._asker = asker
-        self._ledger = ledger
-        self._vault = vault
+        self._books = books
         self._seconds = seconds
-        self._cache_for = cache_for
-        self._ids = ids
-        self._ratios = Ratios()
         self._under_way: dict[tuple[UUID, str], asyncio.Task[Completed]] = {}
 
     async def aclose(self) -> None:
@@ -146,42 +98,41 @@ class Completions:
     async def _complete(self, purpose: Purpose, request_id: str, prompt: Prompt, cache_key: str) -> Completed:
         candidates = await self._candidates(purpose)
         request = self._request(prompt)
-        question = self._question(candidates, prompt, cache_key)
-        if question is not None and (found := await self._ledger.find(purpose, question, self._cache_for)):
-            return self._again(purpose, found)
-        reservation = self._reservation(purpose, request_id, candidates[0], prompt, question)
-        if (stored := await self._claim(reservation)) is not None:
-            return self._again(purpose, stored)
-        work = _Work(reservation)
+        question = self._books.question(candidates, prompt, cache_key)
+        if (known := await self._books.known(purpose, question)) is not None:
+            return known
+        reservation = self._books.reservation(purpose, request_id, candidates[0], prompt, question)
+        if (stored := await self._books.begin(reservation)) is not None:
+            return stored
+        work = Work(reservation)
         try:
             async with asyncio.timeout(self._seconds):
                 candidates = await self._first_named(candidates)
                 candidate, answer = await self._asker.complete(candidates, request, purpose, work.tally)
         except NoAnswerError as error:
-            await self._failed(work, error.first.fault)
+            await self._books.failed(work, error.first.fault)
             raise self._told(request_id, error) from None
         except TimeoutError:
-            await self._failed(work, Fault.TIMEOUT)
+            await self._books.failed(work, Fault.TIMEOUT)
             raise to_app_error(ProviderError(Fault.TIMEOUT), candidates[0]) from None
         except ProviderError as error:
-            await self._failed(work, error.fault)
+            await self._books.failed(work, error.fault)
             raise to_app_error(error, candidates[0]) from None
         except BaseException:
-            await asyncio.shield(self._failed(work, None))
+            await asyncio.shield(self._books.failed(work, None))
             raise
-        self._learn(candidate, prompt, answer)
-        return await self._answered(work, candidate, answer)
+        self._books.learn(candidate, prompt, answer)
+        return await self._books.answered(work, candidate, answer)
 
     async def stream(self, purpose: Purpose, request_id: str, prompt: Prompt) -> AsyncIterator[str | Completed]:
         """Yield pieces of text as they come, and at last the whole. Closing it ends the provider's stream."""
         candidates = await self._candidates(purpose)
-        reservation = self._reservation(purpose, request_id, candidates[0], prompt, None)
-        if (stored := await self._claim(reservation)) is not None:
-            again = self._again(purpose, stored)
-            yield again.text
-            yield again
+        reservation = self._books.reservation(purpose, request_id, candidates[0], prompt, None)
+        if (stored := await self._books.begin(reservation)) is not None:
+            yield stored.text
+            yield stored
             return
-        work = _Work(reservation)
+        work = Work(reservation)
         final: tuple[Candidate, Answer] | None = None
         is_settled = False
         try:
@@ -193,33 +144,26 @@ class Completions:
                         work.received += len(piece.text)
                         yield piece.text
                         continue
-                    self._learn(candidate, prompt, piece)
+                    self._books.learn(candidate, prompt, piece)
                     # Settled when the asker has counted what the answer took, at the end of its own block.
                     final = candidate, piece
             if final is None:
                 raise ProviderError(Fault.NO_FINISH)
-            done = await self._answered(work, *final)
+            done = await self._books.answered(work, *final)
             is_settled = True
             yield done
         except NoAnswerError as error:
             is_settled = True
-            await self._failed(work, error.first.fault)
+            await self._books.failed(work, error.first.fault)
             raise self._told(request_id, error) from None
         except ProviderError as error:
             is_settled = True
-            await self._failed(work, error.fault)
+            await self._books.failed(work, error.fault)
             raise to_app_error(error, candidates[0]) from None
         finally:
             if not is_settled:
-                self._broken_off(work, candidates[0], prompt)
-                await asyncio.shield(self._failed(work, None))
-
-    def _broken_off(self, work: "_Work", candidate: Candidate, prompt: Prompt) -> None:
-        """Count what a stream took whose caller went away: nobody tells, so it is estimated."""
-        if work.tally.attempts and not work.tally.usage.input:
-            sent = self._ratios.tokens(candidate.name, prompt.instructions + prompt.input)
-            usage = Usage(input=sent, output=work.received // 4, reported=False)
-            work.tally.add(self._asker.prices, work.tally.asked or candidate, usage)
+                self._books.broken_off(work, candidates[0], prompt)
+                await asyncio.shield(self._books.failed(work, None))
 
     async def _candidates(self, purpose: Purpose) -> tuple[Candidate, ...]:
         route: Route = await self._routing.route(purpose.organization_id, purpose.purpose)
@@ -258,120 +202,6 @@ class Completions:
             checked=False,  # the callers read tolerantly, repair by themselves, and count that
         )
 
-    def _question(self, candidates: tuple[Candidate, ...], prompt: Prompt, cache_key: str) -> bytes | None:
-        """Answer what makes two questions the same: what is asked, by which instructions, of which model."""
-        if not cache_key or not self._cache_for:
-            return None
-        model = candidates[0].model
-        parts = (
-            *(candidates[0].name, model.base_url, str(model.temperature), str(model.reasoning_effort)),
-            *(prompt.instructions, prompt.json_schema, str(prompt.max_output_tokens), cache_key),
-        )
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).digest()
-
-    def _reservation(
-        self, purpose: Purpose, request_id: str, candidate: Candidate, prompt: Prompt, question: bytes | None
-    ) -> Reservation:
-        sent = self._ratios.tokens(candidate.name, prompt.instructions + prompt.input + prompt.json_schema)
-        sent += _OVERHEAD_TOKENS
-        prices, listing = self._asker.prices, candidate.listing
-        return Reservation(
-            id=self._ids(),
-            request_id=request_id,
-            purpose=purpose,
-            charged_micros=prices.estimate(listing, Usage(input=sent, output=prompt.max_output_tokens)),
-            in_doubt_micros=prices.estimate(listing, Usage(input=sent)),
-            seconds=self._seconds + LEASE_SLACK,
-            cache_key=question,
-        )
-
-    async def _claim(self, reservation: Reservation) -> Stored | None:
-        """Claim a call, or answer what it answered before; waits for whoever is making it in another process."""
-        until = asyncio.get_running_loop().time() + self._seconds
-        polls = 0
-        while True:
-            found = await self._ledger.claim(reservation)
-            if isinstance(found, Stored):
-                return found
-            if isinstance(found, Spent):
-                raise budget_error(found, found.standing.renew_time - datetime.now(UTC))
-            if not isinstance(found, Busy):
-                return None
-            if asyncio.get_running_loop().time() > until:
-                raise AppError(Reason.MODEL_UNAVAILABLE, "The same call is still being made elsewhere.")
-            await asyncio.sleep(_POLL_SECONDS[min(polls, len(_POLL_SECONDS) - 1)])
-            polls += 1
-
-    def _again(self, purpose: Purpose, stored: Stored) -> Completed:
-        try:
-            text = self._vault.decrypt(stored.answer, purpose.organization_id, _field(stored.id))
-        except SealedSecretError:
-            raise AppError(Reason.UNAVAILABLE, "The stored answer cannot be read any more.") from None
-        return Completed(
-            text,
-            stored.provider,
-            stored.model,
-            stored.usage,
-            stored.cost_micros,
-            stored.attempts,
-            stored.fallback_reason,
-            is_stored=True,
-        )
-
-    async def _answered(self, work: "_Work", candidate: Candidate, answer: Answer) -> Completed:
-        tally, reservation = work.tally, work.reservation
-        model = answer.model or candidate.model.model
-        organization_id = reservation.purpose.organization_id
-        sealed = self._vault.encrypt(answer.text, organization_id, _field(reservation.id))
-        await self._ledger.settle(
-            Settlement(
-                reservation.id,
-                organization_id,
-                True,
-                "ok",
-                candidate.model.provider,
-                model,
-                tally.usage,
-                tally.cost_micros,
-                tally.charged_micros,
-                work.latency_ms,
-                tally.attempts,
-                tally.fallback_reason,
-                sealed,
-            )
-        )
-        return Completed(
-            answer.text,
-            candidate.model.provider,
-            model,
-            tally.usage,
-            tally.cost_micros,
-            tally.attempts,
-            tally.fallback_reason,
-        )
-
-    async def _failed(self, work: "_Work", fault: Fault | None) -> None:
-        """Settle a call that came to nothing; one whose fate nobody knows keeps what it may have cost."""
-        tally, reservation = work.tally, work.reservation
-        asked = tally.asked
-        in_doubt = fault is not None and ProviderError(fault).meaning.in_doubt and tally.attempts > 0
-        charged = max(tally.charged_micros, reservation.in_doubt_micros if in_doubt else 0)
-        await self._ledger.settle(
-            Settlement(
-                reservation.id,
-                reservation.purpose.organization_id,
-                False,
-                fault.value if fault is not None else "cancelled",
-                asked.model.provider if asked else "",
-                asked.model.model if asked else "",
-                tally.usage,
-                tally.cost_micros,
-                charged,
-                work.latency_ms,
-                tally.attempts,
-            )
-        )
-
     def _told(self, request_id: str, error: NoAnswerError) -> AppError:
         _logger.warning(
             "no completion",
@@ -381,27 +211,3 @@ class Completions:
             others=error.others,
         )
         return to_app_error(error.first, error.candidate, error.others)
-
-    def _learn(self, candidate: Candidate, prompt: Prompt, answer: Answer) -> None:
-        if answer.usage.reported and answer.calls == 1:
-            text = prompt.instructions + prompt.input + prompt.json_schema
-            self._ratios.learn(candidate.name, text, answer.usage.input)
-
-
-@dataclass(slots=True)
-class _Work:
-    """One call on its way."""
-
-    reservation: Reservation
-    tally: Tally = field(default_factory=Tally)
-    received: int = 0
-    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
-
-    @property
-    def latency_ms(self) -> int:
-        """How long it has taken so far."""
-        return int((asyncio.get_running_loop().time() - self.began) * 1000)
-
-
-def _field(call_id: UUID) -> str:
-    return f"llm_gateway.calls/{call_id}/answer"

@@ -9,7 +9,8 @@ from lintel.llm.v1 import usage_service_pb2 as usage_pb2
 
 from services.kit.errors import AppError, Reason, Violation
 from services.llm_gateway.accounting import Budget, Period, Report, Scope, Standing, Used
-from services.llm_gateway.completions import Completed, Described
+from services.llm_gateway.books import Completed
+from services.llm_gateway.completions import Described
 from services.llm_gateway.models import ListedModel, Provider
 from services.llm_gateway.prices import MICROS, Price
 from services.llm_gateway.providers.faults import ProbeCode

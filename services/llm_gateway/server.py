@@ -20,7 +20,8 @@ from services.kit.rpc.context import principal
 from services.kit.rpc.server import Registered
 from services.llm_gateway import messages
 from services.llm_gateway.accounting import Purpose
-from services.llm_gateway.completions import Completed, Completions, Prompt
+from services.llm_gateway.books import Completed, Prompt
+from services.llm_gateway.completions import Completions
 from services.llm_gateway.model_keys import ModelKeys
 from services.llm_gateway.models import Models
 from services.llm_gateway.prices import Prices

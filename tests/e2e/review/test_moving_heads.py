@@ -1,10 +1,12 @@
 """Pushes, closes and limits while a review is on its way: at rest the newest head has one review."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from emulators.github import GitHubEmulator, deliver
+from services.webhooks.hosts.github import client
 from tests.e2e.review.steps import BAD, EVERY_BUS, open_pull, send
 from tests.support.system import SECRET, Repository, System, until
 
@@ -60,7 +62,7 @@ async def test_a_run_that_must_finish_is_told_to_its_end_while_heads_move(
 
 
 async def test_a_push_while_publishing_waits_for_a_limit_is_reviewed(
-    system: System, emulator: GitHubEmulator, repository: Repository
+    system: System, emulator: GitHubEmulator, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = await open_pull(emulator, repository, {"tool.py": BAD})
     first = repository.git("rev-parse", "HEAD")
@@ -72,6 +74,7 @@ async def test_a_push_while_publishing_waits_for_a_limit_is_reviewed(
     await send(system, emulator, "synchronize", number)
     await until(lambda: _no_delivery_waits(system))
     assert await system.runs() == [(first, "SUPERSEDED"), (head, "QUEUED")]  # and it waits for the same limit
+    monkeypatch.setattr(client, "utc_now", lambda: datetime.now(UTC) + timedelta(minutes=10))  # which is over
     await system.owner.execute("UPDATE review.runs SET available_at = clock_timestamp() WHERE state = 'QUEUED'")
     await system.settled()
     assert (await system.runs())[1] == (head, "PUBLISHED")

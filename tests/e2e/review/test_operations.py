@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -192,6 +193,18 @@ async def test_a_lost_webhook_costs_time_only(system: System, emulator: GitHubEm
     assert [(f["kind"], f["reason"], f["count"]) for f in shop["failures"]] == [
         ("sweep", "Resource not accessible by personal access token", 1)
     ]
+    emulator.fail("pulls/list", status=429, headers={"retry-after": "120"})
+    await swept(system, "failure_time")
+    parked = "SELECT sweep_at - failure_time FROM webhooks.repositories"
+    assert await system.owner.fetchval(parked) >= timedelta(seconds=119)
+    assert await emulator_is_left_alone(system, emulator)
+
+
+async def emulator_is_left_alone(system: System, emulator: GitHubEmulator) -> bool:
+    """Whether another look within the limit asks the host nothing."""
+    calls = len(emulator.calls("pulls/list"))
+    await swept(system, "failure_time")
+    return len(emulator.calls("pulls/list")) == calls
 
 
 async def swept(system: System, column: str = "sweep_time") -> None:

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import time
+from datetime import timedelta
 
 import httpx2
 import pytest
 
 from emulators.github import GitHubEmulator, deliver, make_delivery
+from services.webhooks.hosts.github import client
 from tests.e2e.review.steps import BAD, CLEAN, EVERY_BUS, open_pull, send
 from tests.support.system import SECRET, TOKEN, Repository, System, until
 
@@ -143,15 +146,24 @@ async def test_a_host_that_fails_once_gets_one_review_all_the_same(
 @pytest.mark.parametrize("headers", [{"retry-after": "1"}, {}], ids=["retry-after", "no-retry-after"])
 @pytest.mark.parametrize("operation", ["pulls/create-review", "pulls/get"])
 async def test_a_rate_limit_delays_and_loses_nothing(
-    system: System, emulator: GitHubEmulator, repository: Repository, headers: dict[str, str], operation: str
+    system: System,
+    emulator: GitHubEmulator,
+    repository: Repository,
+    headers: dict[str, str],
+    operation: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    began = client.utc_now()
+    hurried = time.monotonic()
+    # A minute of the host passes in less than a second of ours.
+    monkeypatch.setattr(client, "utc_now", lambda: began + timedelta(seconds=100 * (time.monotonic() - hurried)))
     number = await open_pull(emulator, repository, {"tool.py": BAD})
     emulator.fail(operation, status=429, headers=headers)
     await send(system, emulator, "opened", number)
     await _hurry(system)
     assert len(emulator.reviews(number)) == 1
     (run,) = await system.rows("SELECT errors, waits FROM review.runs")
-    assert (run["errors"], run["waits"]) == (0, 1)
+    assert run["errors"] == 0 and run["waits"] >= 1
 
 
 async def test_the_edge_wants_a_key_and_says_so(system: System) -> None:

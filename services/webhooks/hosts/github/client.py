@@ -52,6 +52,11 @@ _PROBLEMS: tuple[tuple[str, Problem], ...] = (
 )
 
 
+def utc_now() -> datetime:
+    """Answer the time of day; limits of the host are told and kept in it."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A successful answer, read whole; header names are in lower case."""
@@ -68,7 +73,7 @@ class Client:
         credential: Credential,
         url: str = DEFAULT_URL,
         *,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = lambda: utc_now(),
         seconds: float = CALL_SECONDS,
     ) -> None:
         base = httpx2.URL(url.rstrip("/"))

@@ -16,6 +16,7 @@ from lintel.events.v1 import envelope_pb2, pull_request_pb2
 
 # Marks and texts as people can see them on the host.
 _MARK = re.compile(r"<!-- lintel:1:([a-z]+):([A-Za-z0-9.-]+):([0-9a-f]{32}) -->\s*\Z")
+_OF_THE_SWEEP = 5  # the version of ids that follow from what is said; those of deliveries' events are of version 7
 _SAID_HEAD = re.compile(r"(?:read at|new findings? at) `([0-9a-f]{12})`")
 
 
@@ -54,6 +55,7 @@ class World:
     model: Mapping[str, Any]
     hits: int
     heads: Mapping[int, Sequence[str]]  # of each pull request, in the order of its pushes
+    uploads: Sequence[str] = ()  # ids of reviews that were accepted and are nowhere on the host
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -77,9 +79,10 @@ async def read(
     model: Mapping[str, Any],
     hits: int,
     heads: Mapping[int, Sequence[str]],
+    uploads: Sequence[str] = (),
 ) -> tuple[list[Violation], World]:
     """Read everything and answer what is wrong, with what was read."""
-    world = World(sent, host, model, hits, heads)
+    world = World(sent, host, model, hits, heads, uploads)
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -114,16 +117,24 @@ def _deliveries(world: World) -> Iterator[Violation]:
 
 
 def _events(world: World) -> Iterator[Violation]:
-    """Each processed delivery has become one event, which was handled; none is left over, and none is dead."""
+    """Each processed delivery has become one event, which was handled; none is left over, and none is dead.
+
+    The sweep adds events of its own; they have no delivery.
+    """
     told: Counter[tuple[int, str]] = Counter()
     for row in world.tables["deliveries"]:
         if row["state"] == "PROCESSED":
+            if world.sent[row["host_delivery_id"]].hostile:
+                yield Violation("event", f"{world.sent[row['host_delivery_id']].hostile!r} was taken for an event")
+                continue
             body = json.loads(row["body"])
             told[body["number"], body["pull_request"]["head"]["sha"]] += 1
     arrived: Counter[tuple[int, str]] = Counter()
     for row in world.tables["inbox"]:
         if row["state"] != "HANDLED":
             yield Violation("inbox", f"an envelope is {row['state']}: {row['reason']}")
+        if row["id"].version == _OF_THE_SWEEP:
+            continue
         envelope = envelope_pb2.Envelope.FromString(row["envelope"])
         event = pull_request_pb2.PullRequestChanged.FromString(envelope.payload)
         arrived[event.ref.number, event.head_sha] += 1
@@ -141,6 +152,17 @@ def _runs(world: World) -> Iterator[Violation]:
             yield Violation("run stuck", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
         if row["state"] == "FAILED":
             yield Violation("run failed", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
+
+
+def _uploads(world: World) -> Iterator[Violation]:
+    """Every accepted upload is reviewed, once."""
+    states = {str(row["id"]): (row["state"], row["state_reason"]) for row in world.tables["runs"]}
+    for upload in world.uploads:
+        state, reason = states.get(upload, ("not there", ""))
+        if state != "COMPLETED":
+            yield Violation("upload", f"{upload} is {state}: {reason}")
+    if len(set(world.uploads)) != len(world.uploads):
+        yield Violation("upload", "one answered two")
 
 
 def _reviews(world: World) -> Iterator[Violation]:
@@ -207,7 +229,7 @@ def _completions(world: World) -> Iterator[Violation]:
         yield Violation("completion", f"the model was asked {len(world.model['calls'])} times, and {begun} are noted")
 
 
-CHECKS = (_deliveries, _events, _runs, _reviews, _host_strictness, _completions)
+CHECKS = (_deliveries, _events, _runs, _uploads, _reviews, _host_strictness, _completions)
 
 
 def bought_again(world: World) -> int:

@@ -22,7 +22,7 @@ from tests.chaos.world import SECRET, World, running_world
 
 LAYOUT = {
     "identity": ("auth", "orgs"),
-    "llm_gateway": ("llm_gateway",),
+    "models": ("llm_gateway",),
     "intake": ("webhooks",),
     "review": ("review",),
     **{f"worker{n}": ("webhooks_worker", "review_worker") for n in range(1, 4)},

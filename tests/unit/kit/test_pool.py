@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -145,3 +146,20 @@ async def test_a_listener_hears_again_after_its_connection_was_cut(database: Dat
         await owner.execute("NOTIFY webhooks_outbox")
         await owner.close()
         await heard.get()
+
+
+async def test_what_was_committed_is_done_although_the_connection_breaks_on_its_way_back(
+    database: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset = asyncpg.connection.Connection.reset
+
+    async def break_first(self: Any, **options: Any) -> None:
+        await kill_all(database)
+        await reset(self, **options)
+
+    monkeypatch.setattr(asyncpg.connection.Connection, "reset", break_first)
+    async with pool.tenant(uuid4()) as connection:
+        answer = await connection.fetchval("SELECT 7")
+    monkeypatch.undo()
+    assert answer == 7
+    await pool.ping()

@@ -125,8 +125,9 @@ def _events(world: World) -> Iterator[Violation]:
     told: Counter[tuple[int, str]] = Counter()
     for row in world.tables["deliveries"]:
         if row["state"] == "PROCESSED":
-            if world.sent[row["host_delivery_id"]].hostile:
-                yield Violation("event", f"{world.sent[row['host_delivery_id']].hostile!r} was taken for an event")
+            sent = world.sent.get(row["host_delivery_id"])
+            if sent is not None and sent.hostile:
+                yield Violation("event", f"{sent.hostile!r} was taken for an event")
                 continue
             body = json.loads(row["body"])
             told[body["number"], body["pull_request"]["head"]["sha"]] += 1
@@ -271,7 +272,6 @@ def totals(world: World) -> dict[str, int]:
         "errors": sum(row["errors"] for row in runs),
         "crashes": sum(row["crashes"] for row in runs),
         "waits": sum(row["waits"] for row in runs),
-        "ends": "SELECT run_id, epoch, was, became FROM public.ends",
         "completions": len(world.model["calls"]),
         "completions in doubt": in_doubt(world),
         "completions bought again": bought_again(world),

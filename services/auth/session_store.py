@@ -111,7 +111,7 @@ class SessionStore:
     async def insert_reset(
         self, user: User, token_sha256: bytes, now: datetime, expire_time: datetime, actor: audit.Actor | None
     ) -> None:
-        """Store a link to set a new password; those before it stop working. The audit log has it where `actor` made it."""
+        """Store a link to set a new password in place of those before it; one that `actor` made is in the audit log."""
         async with self._database.tenant(user.organization_id) as connection:
             await connection.execute("DELETE FROM auth.password_resets WHERE user_id = $1", user.id)
             await connection.execute(

@@ -89,12 +89,19 @@ class Books:
     async def known(self, purpose: Purpose, question: bytes | None) -> Completed | None:
         """Answer what the same question was answered with lately; None where it is to be asked anew."""
         found = await self._ledger.find(purpose, question, self._cache_for) if question is not None else None
-        return None if found is None else self._again(purpose, found)
+        try:
+            return None if found is None else self._again(purpose, found)
+        except SealedSecretError:
+            return None
 
     async def begin(self, reservation: Reservation) -> Completed | None:
         """Claim a call, or answer what it answered before; waits for whoever is making it in another process."""
-        stored = await self._claim(reservation)
-        return None if stored is None else self._again(reservation.purpose, stored)
+        while (stored := await self._claim(reservation)) is not None:
+            try:
+                return self._again(reservation.purpose, stored)
+            except SealedSecretError:  # its key is gone: it is asked for, and paid, anew
+                await self._ledger.forget(reservation.purpose.organization_id, stored.id)
+        return None
 
     def question(self, candidates: tuple[Candidate, ...], prompt: Prompt, cache_key: str) -> bytes | None:
         """Answer what makes two questions the same: what is asked, by which instructions, of which model."""
@@ -142,10 +149,7 @@ class Books:
             polls += 1
 
     def _again(self, purpose: Purpose, stored: Stored) -> Completed:
-        try:
-            text = self._vault.decrypt(stored.answer, purpose.organization_id, _field(stored.id))
-        except SealedSecretError:
-            raise AppError(Reason.UNAVAILABLE, "The stored answer cannot be read any more.") from None
+        text = self._vault.decrypt(stored.answer, purpose.organization_id, _field(stored.id))
         return Completed(
             text,
             stored.provider,

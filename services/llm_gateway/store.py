@@ -130,6 +130,11 @@ class CallStore:
             )
         return _stored(row) if row else None
 
+    async def forget(self, organization_id: UUID, call_id: UUID) -> None:
+        """Take the answer of a call away."""
+        async with self._database.tenant(organization_id) as connection:
+            await connection.execute("UPDATE llm_gateway.calls SET answer = NULL WHERE id = $1", call_id)
+
     async def usage(self, organization_id: UUID, group_by: str, begin: datetime, end: datetime) -> Report:
         """Add up what calls took that began in a time; KeyError for a `group_by` that is none."""
         within = (

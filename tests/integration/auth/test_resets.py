@@ -1,6 +1,8 @@
 """A forgotten password: by mail, or by a link that an owner passes on; and nobody learns who has an account."""
 
 import asyncio
+import base64
+import hashlib
 import re
 import ssl
 import subprocess
@@ -229,3 +231,16 @@ def test_urls_that_are_refused(url: str) -> None:
     with pytest.raises(ValueError) as caught:
         check_smtp_url(url)
     assert "hunter2" not in str(caught.value)
+
+
+async def test_the_page_of_the_link_runs_its_own_script_and_no_other(world: World) -> None:
+    answer = await world.get("/reset-password")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = answer.headers["content-security-policy"]
+    for kind in ("script", "style"):
+        (text,) = re.findall(rf"<{kind}>(.*?)</{kind}>", answer.text, re.DOTALL)
+        assert f"{kind}-src 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in answer.text.replace("http-equiv", "")
+    assert answer.headers["referrer-policy"] == "no-referrer"

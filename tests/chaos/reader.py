@@ -66,6 +66,7 @@ _TABLES = {
     "runs": "SELECT r.id, r.state, r.state_reason, r.head_sha, r.errors, r.crashes, r.waits, p.number, p.host "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id",
     "publications": "SELECT run_id, number, head_sha, state FROM webhooks.publications",
+    "ends": "SELECT run_id, epoch, was, became FROM public.ends",
     "completions": "SELECT run_id, step, input_sha256, begun, is_done::int AS recorded FROM review.checkpoints "
     "WHERE step LIKE 'model/%'",
     "effects": "SELECT run_id, kind, state, host_id, attempts FROM webhooks.effects",
@@ -154,6 +155,16 @@ def _runs(world: World) -> Iterator[Violation]:
             yield Violation("run failed", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
 
 
+def _ends(world: World) -> Iterator[Violation]:
+    """A run ends once, by the hand that has it: what was given up for dead ends nothing."""
+    for run, count in Counter(row["run_id"] for row in world.tables["ends"]).items():
+        if count > 1:
+            yield Violation("run ended twice", f"{run} ended {count} times")
+    for row in world.tables["ends"]:
+        if row["became"] in ("PUBLISHED", "COMPLETED") and row["was"] != "RUNNING":
+            yield Violation("run ended twice", f"{row['run_id']} became {row['became']} from {row['was']}")
+
+
 def _uploads(world: World) -> Iterator[Violation]:
     """Every accepted upload is reviewed, once."""
     states = {str(row["id"]): (row["state"], row["state_reason"]) for row in world.tables["runs"]}
@@ -229,7 +240,7 @@ def _completions(world: World) -> Iterator[Violation]:
         yield Violation("completion", f"the model was asked {len(world.model['calls'])} times, and {begun} are noted")
 
 
-CHECKS = (_deliveries, _events, _runs, _uploads, _reviews, _host_strictness, _completions)
+CHECKS = (_deliveries, _events, _runs, _ends, _uploads, _reviews, _host_strictness, _completions)
 
 
 def bought_again(world: World) -> int:
@@ -260,6 +271,7 @@ def totals(world: World) -> dict[str, int]:
         "errors": sum(row["errors"] for row in runs),
         "crashes": sum(row["crashes"] for row in runs),
         "waits": sum(row["waits"] for row in runs),
+        "ends": "SELECT run_id, epoch, was, became FROM public.ends",
         "completions": len(world.model["calls"]),
         "completions in doubt": in_doubt(world),
         "completions bought again": bought_again(world),

@@ -37,7 +37,7 @@ LONG = Form(
     name="long",
     pull_requests=60,
     pushes=5,
-    seconds=110,
+    seconds=80,
     hostile=30,
     uploads=40,
     breaks={
@@ -78,7 +78,7 @@ SHORT = Form(
         "kill postgres": 1,
         "kill rabbitmq without its disk": 1,
         "kill mongodb": 1,
-        "pause worker": 1,
+        "pause worker": 2,
         "freeze connections": 1,
         "cut connections": 1,
         "fail host": 5,

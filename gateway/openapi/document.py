@@ -8,6 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.openapi.comments import comments
 from gateway.openapi.errors import error_responses, problem_responses
+from gateway.openapi.examples import EXAMPLES
 from gateway.openapi.fixed import OPEN, fixed_paths, problem_schema
 from gateway.openapi.schemas import Schema, Schemas
 from gateway.transcode.request import STREAM_SECONDS, is_query_field
@@ -88,7 +89,10 @@ def _operation(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         assert target is not None  # checked when the rule was read
         schema = schemas.reference(target, is_request=True, skip=skip)
         needed = "required" in schemas.components.get(schema.get("$ref", "").rpartition("/")[2], {})
-        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
+        content: dict[str, Any] = {"schema": schema}
+        if (example := EXAMPLES.get(operation["operationId"])) is not None:
+            content["example"] = example
+        operation["requestBody"] = {"required": needed, "content": {"application/json": content}}
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in _headers(rule)]
     return operation
 

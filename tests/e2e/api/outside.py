@@ -1,0 +1,141 @@
+"""What is around the system: a model, an identity provider, a mail server and a collector of traces, in one thread."""
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from secrets import token_hex
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
+
+from emulators.oidc import OidcEmulator, Person
+from emulators.openai import OpenAIEmulator
+from tests.integration.llm_gateway.collector import Received, collecting
+
+MODEL = "canary-model"
+EMAIL, SSO_EMAIL = "ada@example.com", "grace@sso.example.com"
+HOST_WITHOUT_ANSWER = "http://127.0.0.1:9"  # of a code host: reviews of its pull requests wait
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What must be seen nowhere but where it is used; none of them is like another."""
+
+    password: str = field(default_factory=lambda: f"canary-password-{token_hex(8)}")
+    changed_password: str = field(default_factory=lambda: f"canary-changed-{token_hex(8)}")
+    model_key: str = field(default_factory=lambda: f"canary-model-key-{token_hex(16)}")
+    environment_key: str = field(default_factory=lambda: f"canary-environment-{token_hex(16)}")
+    webhook: str = field(default_factory=lambda: f"canary-webhook-{token_hex(16)}")
+    host_token: str = field(default_factory=lambda: f"canary-host-token-{token_hex(16)}")
+    client_secret: str = field(default_factory=lambda: f"canary-client-{token_hex(16)}")
+    smtp_password: str = field(default_factory=lambda: f"canary-smtp-{token_hex(8)}")
+    idempotency_key: str = field(default_factory=lambda: f"canary-idempotency-{token_hex(8)}")
+
+
+@dataclass
+class Outside:
+    """Everything that the system talks to, and what each of them was told."""
+
+    secrets: Secrets
+    model: OpenAIEmulator
+    oidc: OidcEmulator
+    traces: list[Received]
+    traces_url: str
+    loop: asyncio.AbstractEventLoop
+    smtp_port: int = 0
+    mails: list[tuple[str, str]] = field(default_factory=list)
+    smtp_logins: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How the system is told of all this."""
+        return {
+            "API_LOG_LEVEL": "debug",
+            "GITHUB_TOKEN": self.secrets.host_token,
+            "GITHUB_WEBHOOK_SECRET": self.secrets.webhook,
+            "LINTEL_GITHUB_API_URL": HOST_WITHOUT_ANSWER,
+            "LINTEL_OPEN_REGISTRATION": "true",
+            "LINTEL_SMTP_URL": f"smtp://mailer:{self.secrets.smtp_password}@127.0.0.1:{self.smtp_port}?from=lintel@example.com",
+            "LINTEL_SSO_ISSUERS": self.oidc.issuer,
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.traces_url,
+        }
+
+    def sign_in(self, authorization_url: str) -> str:
+        """Do what a browser does at the identity provider; answers where it is sent back to."""
+        return self.oidc.sign_in(authorization_url, Person("s-grace", SSO_EMAIL, "Grace"))
+
+    def token_mailed_to(self, address: str, pattern: str) -> str:
+        """Answer what the newest mail to somebody holds, once it is there."""
+        found: list[str] = []
+
+        async def look() -> None:
+            async with asyncio.timeout(30):
+                while not found:
+                    texts = [text for to, text in self.mails if to == address]
+                    found.extend(match[1] for text in reversed(texts) if (match := re.search(pattern, text)))
+                    await asyncio.sleep(0.02)
+
+        asyncio.run_coroutine_threadsafe(look(), self.loop).result()
+        return found[0]
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Take a mail."""
+        message: Any = message_from_bytes(envelope.content, policy=policy.default)
+        self.mails.append((message["To"], message.get_content()))
+        return "250 OK"
+
+    def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        """Let the system's own login in."""
+        assert isinstance(data, LoginPassword)
+        self.smtp_logins.append((data.login.decode(), data.password.decode()))
+        return AuthResult(success=self.smtp_logins[-1] == ("mailer", self.secrets.smtp_password))
+
+
+def nothing_found(_: Any) -> str:
+    """Answer what a model says that finds nothing, or judges nothing."""
+    return json.dumps({"findings": [], "verdicts": []})
+
+
+@contextmanager
+def outside() -> Iterator[Outside]:
+    """Run all of it until the block ends."""
+    secrets = Secrets()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(step: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(step, loop).result(60)
+
+    stack = AsyncExitStack()
+    with collecting() as (traces_url, traces):
+        found = run(_start(stack, secrets, traces, traces_url, loop))
+        try:
+            yield found
+        finally:
+            run(stack.aclose())
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+async def _start(
+    stack: AsyncExitStack, secrets: Secrets, traces: list[Received], url: str, loop: asyncio.AbstractEventLoop
+) -> Outside:
+    answers: Callable[[Any], Any] = nothing_found
+    model = await stack.enter_async_context(OpenAIEmulator(answers, key=secrets.model_key, models=[MODEL]))
+    redirect = "http://127.0.0.1:3001/auth/sso/callback"  # what the default of LINTEL_PUBLIC_URL makes of it
+    oidc = OidcEmulator(client_secret=secrets.client_secret, redirect_uri=redirect)
+    await stack.enter_async_context(oidc)
+    made = Outside(secrets, model, oidc, traces, url, loop)
+    options: dict[str, Any] = {"authenticator": made.authenticate, "auth_required": True, "auth_require_tls": False}
+    server = await loop.create_server(lambda: SMTP(made, **options), "127.0.0.1", 0)
+    await stack.enter_async_context(server)
+    made.smtp_port = server.sockets[0].getsockname()[1]
+    return made

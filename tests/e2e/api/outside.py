@@ -134,7 +134,7 @@ async def _start(
     oidc = OidcEmulator(client_secret=secrets.client_secret, redirect_uri=redirect)
     await stack.enter_async_context(oidc)
     made = Outside(secrets, model, oidc, traces, url, loop)
-    options: dict[str, Any] = {"authenticator": made.authenticate, "auth_required": True, "auth_require_tls": False}
+    options: dict[str, Any] = {"authenticator": made.authenticate, "auth_require_tls": False}
     server = await loop.create_server(lambda: SMTP(made, **options), "127.0.0.1", 0)
     await stack.enter_async_context(server)
     made.smtp_port = server.sockets[0].getsockname()[1]

@@ -1,4 +1,4 @@
-"""What is around the system: a model, an identity provider, a mail server and a collector of traces, in one thread."""
+"""What is around the system: a model, an identity provider, a mail server, a code host that is always busy, traces."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_hex
 from typing import Any
 
@@ -19,7 +20,6 @@ from tests.integration.llm_gateway.collector import Received, collecting
 
 MODEL = "canary-model"
 EMAIL, SSO_EMAIL = "ada@example.com", "grace@sso.example.com"
-HOST_WITHOUT_ANSWER = "http://127.0.0.1:9"  # of a code host: reviews of its pull requests wait
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ class Outside:
     traces: list[Received]
     traces_url: str
     loop: asyncio.AbstractEventLoop
+    host_url: str
+    host_credentials: list[str]  # what the code host was called with
+    says: Callable[[Any], Any]  # by the model
     smtp_port: int = 0
     mails: list[tuple[str, str]] = field(default_factory=list)
     smtp_logins: list[tuple[str, str]] = field(default_factory=list)
@@ -58,7 +61,7 @@ class Outside:
             "API_LOG_LEVEL": "debug",
             "GITHUB_TOKEN": self.secrets.host_token,
             "GITHUB_WEBHOOK_SECRET": self.secrets.webhook,
-            "LINTEL_GITHUB_API_URL": HOST_WITHOUT_ANSWER,
+            "LINTEL_GITHUB_API_URL": self.host_url,
             "LINTEL_OPEN_REGISTRATION": "true",
             "LINTEL_SMTP_URL": f"smtp://mailer:{self.secrets.smtp_password}@127.0.0.1:{self.smtp_port}?from=lintel@example.com",
             "LINTEL_SSO_ISSUERS": self.oidc.issuer,
@@ -103,6 +106,35 @@ def nothing_found(_: Any) -> str:
 
 
 @contextmanager
+def busy_host() -> Iterator[tuple[str, list[str]]]:
+    """Serve a code host that can answer nothing now; gives its address and the credentials that it was called with."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("authorization", ""))
+            self.send_response(503)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
 def outside() -> Iterator[Outside]:
     """Run all of it until the block ends."""
     secrets = Secrets()
@@ -114,8 +146,8 @@ def outside() -> Iterator[Outside]:
         return asyncio.run_coroutine_threadsafe(step, loop).result(60)
 
     stack = AsyncExitStack()
-    with collecting() as (traces_url, traces):
-        found = run(_start(stack, secrets, traces, traces_url, loop))
+    with collecting() as traces, busy_host() as host:
+        found = run(_start(stack, secrets, traces, host, loop))
         try:
             yield found
         finally:
@@ -126,14 +158,18 @@ def outside() -> Iterator[Outside]:
 
 
 async def _start(
-    stack: AsyncExitStack, secrets: Secrets, traces: list[Received], url: str, loop: asyncio.AbstractEventLoop
+    stack: AsyncExitStack,
+    secrets: Secrets,
+    traces: tuple[str, list[Received]],
+    host: tuple[str, list[str]],
+    loop: asyncio.AbstractEventLoop,
 ) -> Outside:
-    answers: Callable[[Any], Any] = nothing_found
-    model = await stack.enter_async_context(OpenAIEmulator(answers, key=secrets.model_key, models=[MODEL]))
+    model = OpenAIEmulator(lambda asked: made.says(asked), key=secrets.model_key, models=[MODEL])
+    await stack.enter_async_context(model)
     redirect = "http://127.0.0.1:3001/auth/sso/callback"  # what the default of LINTEL_PUBLIC_URL makes of it
     oidc = OidcEmulator(client_secret=secrets.client_secret, redirect_uri=redirect)
     await stack.enter_async_context(oidc)
-    made = Outside(secrets, model, oidc, traces, url, loop)
+    made = Outside(secrets, model, oidc, traces[1], traces[0], loop, *host, nothing_found)
     options: dict[str, Any] = {"authenticator": made.authenticate, "auth_require_tls": False}
     server = await loop.create_server(lambda: SMTP(made, **options), "127.0.0.1", 0)
     await stack.enter_async_context(server)

@@ -13,6 +13,7 @@ from gateway.openapi.fixed import OPEN, fixed_paths, problem_schema
 from gateway.openapi.schemas import Schema, Schemas
 from gateway.transcode.request import STREAM_SECONDS, is_query_field
 from gateway.transcode.rules import Rule
+from services.kit.rpc.resources import id_path
 
 _DESCRIPTION = (
     "Send `Authorization: Bearer` with an access token or an API key. Errors are `application/problem+json`; `reason` "
@@ -119,7 +120,7 @@ def _success(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         return {"description": text, "content": {"text/event-stream": {"schema": _event(schema)}}}
     told = comments().get(rule.method.output_type.full_name) or "Done."
     answer: dict[str, Any] = {"description": told, "content": {"application/json": {"schema": schema}}}
-    if rule.success_status == 201:
+    if rule.success_status == 201 and id_path(rule.method.output_type):
         answer["headers"] = {"Location": {"description": "Where it is now.", "schema": {"type": "string"}}}
     return answer
 

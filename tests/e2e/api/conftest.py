@@ -58,6 +58,7 @@ def api() -> Iterator[Api]:
         with Embedded(Path(state), env=environment) as system:
             url = system.edge_url
             document = httpx2.get(f"{url}/openapi.json", trust_env=False).json()
+            world.oidc.redirect_uri = f"{url}/auth/sso/callback"
             made = Api(system, world, url, system.api_key, document)
             sign_up(made)
             yield made

@@ -166,8 +166,7 @@ async def _start(
 ) -> Outside:
     model = OpenAIEmulator(lambda asked: made.says(asked), key=secrets.model_key, models=[MODEL])
     await stack.enter_async_context(model)
-    redirect = "http://127.0.0.1:3001/auth/sso/callback"  # what the default of LINTEL_PUBLIC_URL makes of it
-    oidc = OidcEmulator(client_secret=secrets.client_secret, redirect_uri=redirect)
+    oidc = OidcEmulator(client_secret=secrets.client_secret)
     await stack.enter_async_context(oidc)
     made = Outside(secrets, model, oidc, traces[1], traces[0], loop, *host, nothing_found)
     options: dict[str, Any] = {"authenticator": made.authenticate, "auth_require_tls": False}

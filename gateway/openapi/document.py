@@ -132,7 +132,7 @@ def _event(message: Schema) -> Schema:
         "type": "object",
         "properties": {
             "id": {"type": "string", "pattern": "^[0-9]+$"},
-            "event": {"enum": ["end", "error"], "description": "How the stream ends; what comes before has none."},
+            "event": {"enum": ["message", "end", "error"], "description": "Left out where it is `message`."},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": told}},
         },
         "required": ["data"],

@@ -1,5 +1,6 @@
 """Every operation of the document succeeds as owner, and is answered in the very shape that the document tells."""
 
+import re
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -22,6 +23,17 @@ def operations(document: dict[str, Any]) -> dict[str, tuple[str, str, dict[str, 
 
 def test_every_operation_has_a_row(api: Api) -> None:
     assert sorted(operations(api.document)) == sorted(ROWS.keys() | WITHOUT_A_SECRET)
+
+
+def test_a_stranger_reaches_what_is_open_and_nothing_else(api: Api) -> None:
+    with api.client("127.0.0.5") as client:
+        for name, (verb, path, operation) in operations(api.document).items():
+            if operation.get("security") == [{}]:
+                continue
+            path = re.sub(r"\{[^}]+\}", "018f0000-0000-7000-8000-000000000001", path)
+            answer = client.request(verb.upper(), path, json={} if "requestBody" in operation else None)
+            assert (answer.status_code, answer.json()["reason"]) == (401, "UNAUTHENTICATED"), name
+            assert answer.headers["www-authenticate"] == "Bearer"
 
 
 def test_without_a_secret_a_webhook_is_refused(api: Api) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 
 
 def without_fencing() -> None:
-    """Whoever had a run or a pull request once may write on, whoever has it now."""
-    from services.review import run_store
+    """Whoever had a run or a pull request once may write on, whoever has it now.
+
+    A worker's own clock stands still as well: it is the wall before the epoch, and would hide that there is none.
+    """
+    from services.review import run_store, worker
     from services.webhooks import ledger_store
 
     async def hold(connection: Any, run: Any) -> Any:
@@ -25,6 +28,12 @@ def without_fencing() -> None:
             await connection.fetchrow(ledger_store._LOCK_FENCE, *lease.pull_request)
             yield connection
 
+    init = worker.Worker.__init__
+
+    def with_a_clock_that_stands(self: Any, *arguments: Any, **_: Any) -> None:
+        init(self, *arguments, now=lambda: 0.0)
+
+    _replace(worker.Worker, "__init__", with_a_clock_that_stands)
     _replace(run_store, "hold", hold)
     _replace(ledger_store.LedgerStore, "_held", held)
     lock = ledger_store._LOCK_FENCE.replace("SELECT epoch,", "SELECT 0::bigint AS epoch,")

@@ -43,6 +43,7 @@ def whole() -> World:
         tables={
             "deliveries": [{"host_delivery_id": "d", "state": "PROCESSED", "reason": "", "body": body.encode()}],
             "outbox": [],
+            "ends": [{"run_id": RUN, "epoch": 1, "was": "RUNNING", "became": "PUBLISHED"}],
             "inbox": [{"id": UUID(RUN), "state": "HANDLED", "reason": "", "envelope": envelope}],
             "runs": [run, {**run, "id": "u", "state": "COMPLETED", "number": 0, "host": "local"}],
             "publications": [{"run_id": RUN, "number": 1, "head_sha": HEAD, "state": "PUBLISHED"}],
@@ -89,6 +90,8 @@ BROKEN: list[tuple[str, str, Callable[[World], object]]] = [
     ("an envelope that is left", "outbox", lambda w: _tables(w, "outbox").append({"id": 1, "sent_time": None})),
     ("a run that goes on for ever", "run stuck", lambda w: _tables(w, "runs")[0].update(state="RUNNING")),
     ("a run that was given up", "run failed", lambda w: _tables(w, "runs")[0].update(state="FAILED")),
+    ("a run that ended twice", "run ended twice", lambda w: _tables(w, "ends").extend(_tables(w, "ends"))),
+    ("a run that the dead ended", "run ended twice", lambda w: _tables(w, "ends")[0].update(was="QUEUED")),
     ("an upload without its review", "upload", lambda w: _tables(w, "runs").pop()),
     ("a head without its review", "review missing", lambda w: _pull(w)["reviews"].clear()),
     ("a review that nobody sees", "review missing", lambda w: _pull(w)["reviews"][0].update(state="PENDING")),

@@ -76,6 +76,20 @@ WITH_BROKER = {
 }
 
 
+# Postgres itself writes down which run ended under which epoch, whoever ended it: the reader asks for it.
+_WATCH = """
+CREATE TABLE public.ends (run_id uuid, epoch bigint, was text, became text);
+GRANT INSERT ON public.ends TO PUBLIC;
+CREATE FUNCTION public.note_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.ends VALUES (NEW.id, NEW.epoch, OLD.state, NEW.state);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER note_end AFTER UPDATE ON review.runs FOR EACH ROW
+WHEN (NEW.finish_time IS DISTINCT FROM OLD.finish_time) EXECUTE FUNCTION public.note_end();
+"""
+
+
 class Engine:
     """An engine in a thread of its own, which it is bound to: starting one takes seconds that others go on in."""
 
@@ -254,6 +268,9 @@ async def _make_database(world: World) -> None:
     await world.postgres.call("start")
     await world.postgres.call("ensure_database", DATABASE)
     await asyncio.to_thread(migrate, world.dsn)
+    connection = await asyncpg.connect(world.dsn)
+    await connection.execute(_WATCH)
+    await connection.close()
     world.api_key = await asyncio.to_thread(_bootstrap, world.postgres.made.dsn(DATABASE, APPLICATION_ROLE))
 
 

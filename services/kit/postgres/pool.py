@@ -138,6 +138,11 @@ class Database:
             yield connection
         except _LOST as error:
             raise _unavailable(error) from None
+        except asyncpg.InternalClientError as error:
+            # A server that crashes says so on each connection, and the driver reads on until it hangs up: until then
+            # nothing can be sent, nor the connection be used again.
+            connection.terminate()
+            raise _unavailable(error) from None
         except (OSError, asyncpg.InterfaceError) as error:
             if _is_gone(connection):
                 raise _unavailable(error) from None
@@ -150,7 +155,8 @@ class Database:
         assert self._pool is not None, "it came from there"
         try:
             await self._pool.release(connection)
-        except (*_LOST, OSError, asyncpg.InterfaceError) as error:  # the pool has ended the connection
+        except (*_LOST, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # the pool has ended the connection
             _logger.warning("connection lost on its way back", error=type(error).__name__)
 
 

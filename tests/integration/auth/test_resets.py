@@ -136,6 +136,8 @@ async def test_without_mail_an_owner_passes_the_link_on(world: World) -> None:
     assert match
     assert (await world.post("/auth/reset-password", token=match[1], password=NEW)).status_code == 200
     await world.login(password=NEW)
+    rows = await world.owner.fetch("SELECT actor_kind, action FROM orgs.audit_log ORDER BY sequence DESC LIMIT 2")
+    assert [tuple(row) for row in rows] == [("user", "password.update"), ("installation", "password_link.create")]
     stored = str(await world.owner.fetch("SELECT * FROM auth.password_resets"))
     assert match[1] not in stored
     unknown = await world.post("/auth/password-reset-links", world.mesh.local.key, email="nobody@example.com")

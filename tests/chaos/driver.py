@@ -5,14 +5,17 @@ So what is counted as a hit was one.
 """
 
 import asyncio
+import os
 import random
+import signal
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
 
+from cli.engines import processes
 from tests.chaos.proxy import Proxy
 from tests.chaos.rest import Casualties
 from tests.chaos.sender import Sender
@@ -85,8 +88,13 @@ class Driver:
             "kill mongodb": self._kill_mongodb,
             "pause worker": self._pauser("worker", LEASE_SECONDS),
             "pause intake": self._pauser("intake", PUBLICATION_LEASE_SECONDS),
-            "restart worker": self._restarter("worker"),
-            "restart relay": self._restarter("relay"),
+            "pause relay": self._pauser("relay", LEASE_SECONDS),
+            "pause gateway": self._pauser("gateway", LEASE_SECONDS),
+            **{
+                f"pause {engine}": self._engine_pauser(engine)
+                for engine in ("postgres", "broker", "documents", "envoy")
+            },
+            **{f"restart {role}": self._restarter(role) for role in ROLES},
             "freeze connections": self._freeze,
             "cut connections": self._cut,
             "fail host": self._fail_host,
@@ -239,6 +247,8 @@ class Driver:
 
     async def _kill_envoy(self) -> None:
         assert self.world.envoy is not None
+        while "envoy" in self._down:
+            await asyncio.sleep(0.1)
         hit = await self._wait(lambda: _true(self._sender.open > 0))
         self.world.envoy.kill()
         self.tally.note("kill envoy", hit)
@@ -290,6 +300,51 @@ class Driver:
             self._down.discard(name)
 
         self._later(again(), 0.1, 2)
+
+    def _engine_pauser(self, name: str) -> Callable[[], Awaitable[None]]:
+        """Let every process of an engine stand still for longer than a lease."""
+        looks: dict[str, Looks] = {
+            "postgres": lambda: _true(any(proxy.busy for proxy in self.world.proxies.values())),
+            "broker": self._is_anything_on_its_way,
+            "documents": self._is_an_upload_on,
+            "envoy": lambda: _true(self._sender.open > 0),
+        }
+
+        async def pause() -> None:
+            while name in self._down:
+                await asyncio.sleep(0.1)
+            if name == "documents":
+                self._traffic.upload_now()
+            await self._note_doubt()
+            hit = await self._wait(looks[name])
+            family = processes.family(self._pid(name))
+            self._down.add(name)
+            _signal(family, signal.SIGSTOP)
+            self.tally.note(f"pause {name}", hit)
+
+            async def go_on() -> None:
+                _signal(family, signal.SIGCONT)
+                self._down.discard(name)
+
+            # The others' turns need a database to look into, so that one is waited for here.
+            seconds = self._chance.uniform(LEASE_SECONDS + 1, LEASE_SECONDS + 3)
+            if name == "postgres":
+                await asyncio.sleep(seconds)
+                await go_on()
+            else:
+                self._later(go_on(), seconds, seconds)
+
+        return pause
+
+    def _pid(self, name: str) -> int:
+        if name == "envoy":
+            assert self.world.envoy is not None
+            return self.world.envoy.pid
+        engines = {"postgres": self.world.postgres, "broker": self.world.broker, "documents": self.world.documents}
+        engine = engines[name]
+        assert engine is not None
+        pid: int = engine.made.pid
+        return pid
 
     # The network, and the code host
 
@@ -362,6 +417,14 @@ class Driver:
         task = asyncio.create_task(mend())
         self._mending.add(task)
         task.add_done_callback(self._mending.discard)
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
 
 
 async def _true(value: bool) -> bool:

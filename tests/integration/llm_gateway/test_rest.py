@@ -93,6 +93,9 @@ async def test_an_organisation_brings_its_key_and_limits_what_it_costs(system: S
     assert found["limitUsd"] == 0.5 and found["spentUsd"] > 0.5 and found["renewTime"].endswith("-01T00:00:00Z")
     same = await system.api.put("/usage/budget", json={"budgets": [found]})
     assert same.status_code == 200, same.text  # what is read may be sent back
+    log = (await get("/audit-log"))["entries"]
+    told = [change for entry in log if entry["action"] == "budget.update" for change in entry["changes"]]
+    assert {change["after"] for change in told} == {"organization month 0.5"}
     used = await get("/usage/tokens?groupBy=pullRequest")
     assert [(g["key"], g["calls"]) for g in used["groups"]] == [("acme/shop#7", 1)]
     assert used["total"]["inputTokens"] > 0 and used["total"]["costUsd"] > 0.5

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from cli.commands.test import clean_environment
 from cli.embedded import Embedded
 from tests.e2e.api.outside import EMAIL, Outside, outside
 
@@ -53,8 +54,8 @@ class Api:
 def api() -> Iterator[Api]:
     """Run Postgres, Envoy and every role on free ports, with a state of their own; an owner and a contributor join."""
     with outside() as world, tempfile.TemporaryDirectory(prefix="lt-") as state:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("API_", "LINTEL_"))}
-        environment |= {"LINTEL_STATE_DIR": state, **world.environment}
+        # Other tests put addresses of theirs into the environment while they run: DATABASE_URL must not be one of ours.
+        environment = clean_environment(os.environ) | {"LINTEL_STATE_DIR": state, **world.environment}
         with Embedded(Path(state), env=environment) as system:
             url = system.edge_url
             document = httpx2.get(f"{url}/openapi.json", trust_env=False).json()

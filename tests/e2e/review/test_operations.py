@@ -107,7 +107,7 @@ async def shows(system: System, good: str, bad: str) -> None:
     }
     _, out, _ = await lintel(system, "deliveries", "list", "--state", "failed")
     head, row = out.splitlines()
-    assert head.split()[:3] == ["ARRIVED", "ID", "HOST"] and bad in row and "not valid JSON" in row
+    assert head.split()[:3] == ["ARRIVED", "ID", "STATE"] and bad in row and "not valid JSON" in row
     _, out, _ = await lintel(system, "deliveries", "show", good)
     assert "acme/shop" in out and "processed" in out
     status, _, err = await lintel(system, "deliveries", "show", str(UUID(int=7)))

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from emulators.github.cli import main as github
+from emulators.gitlab.cli import main as gitlab
 from emulators.openai.cli import main as openai
 
 NAMES: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "github": (github, "api.github.com, serving a local git repository"),
+    "gitlab": (gitlab, "a GitLab instance, serving a local git repository"),
     "openai": (openai, "a chat completions server, whose model finds a needle"),
 }
 

@@ -68,4 +68,6 @@ def parts(ids: Sequence[int]) -> Mark:
 def is_same(draft: Draft, note: str, position: Any) -> bool:
     """Whether a note that is there already says this at this place."""
     there = item(draft.value, "position")
-    return draft.text == note and all(item(there, name) == value for name, value in position.items())
+    # The host writes ranges out with more fields than were given.
+    named = {name: value for name, value in position.items() if name != "line_range"}
+    return draft.text == note and all(item(there, name) == value for name, value in named.items())

@@ -96,7 +96,7 @@ class DraftMaker:
     async def _clear(self, reviews: Sequence[OwnReview], mark: Mark) -> OwnReview | None:
         """Answer the draft with exactly this content; any other of ours is deleted, as there can be only one."""
         for review in reviews:
-            if not review.draft:
+            if not review.draft or review.partial:
                 continue
             if review.mark == mark:
                 return review

@@ -129,13 +129,17 @@ class InlineComment:
 
 @dataclass(frozen=True, slots=True)
 class OwnReview:
-    """A review of our own account. `mark` is a mark that verified; `marked` tells that one was tried at all."""
+    """A review of our own account. `mark` is a mark that verified; `marked` tells that one was tried at all.
+
+    A `partial` draft lacks some comments, as the host takes them one by one; the next `create_draft` takes it up.
+    """
 
     id: str
     draft: bool
     url: str
     mark: Mark | None
     marked: bool
+    partial: bool = False
 
 
 class Credential(Protocol):

@@ -44,7 +44,7 @@ COMMON: tuple[tuple[re.Pattern[str], str], ...] = (
 class Flavour:
     """What a text can do on one host: patterns that act in running text, and info strings of fences that are drawn.
 
-    `command` matches a line that would be carried out as a command, in a fence too, where hosts have such.
+    `command` matches a line that would be carried out as a command, in most fences too, where hosts have such.
     """
 
     unsafe: Sequence[tuple[re.Pattern[str], str]]
@@ -89,9 +89,9 @@ def _clean(text: str, flavour: Flavour) -> str:
                 out.append(fence)
                 fence = ""
             else:
-                # Where commands are looked for before Markdown is read, a fence does not shelter them.
-                is_command = flavour.command is not None and flavour.command.match(line)
-                out.append(f" {line}" if is_command else line)
+                # Where commands are looked for before Markdown is read, only the plainest fence shelters them.
+                is_command = fence != "```" and flavour.command is not None and flavour.command.match(line)
+                out.append(f"    {line}" if is_command else line)
         elif match is not None:
             _flush(chunk, out, flavour)
             fence = match[2]

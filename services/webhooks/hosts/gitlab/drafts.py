@@ -52,10 +52,12 @@ class Drafts:
         return heads[0] if named == parts(others) else None
 
     def reviews(self) -> list[OwnReview]:
-        """Answer the whole review, and every note of a person; what is half-made is settled by the next `create`."""
+        """Answer the review, whole or not, and every note of a person."""
         found = [OwnReview(f"{PREFIX}{one.id}", True, "", None, False) for one in self.foreign]
         if self.head is not None:
             found.append(OwnReview(f"{PREFIX}{self.head.id}", True, "", self.head.mark, True))
+        elif self.ours:
+            found.append(OwnReview(f"{PREFIX}{self.ours[-1].id}", True, "", None, True, partial=True))
         return found
 
 

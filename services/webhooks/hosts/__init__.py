@@ -13,6 +13,7 @@ from services.webhooks.hosts.gitlab.client import Client as GitLabClient
 from services.webhooks.hosts.gitlab.client import api_url as gitlab_api_url
 from services.webhooks.hosts.gitlab.parse import GitLabWebhooks
 from services.webhooks.hosts.gitlab.reviews import GitLab
+from services.webhooks.hosts.http import HttpClient
 from services.webhooks.hosts.marker import Marker
 
 
@@ -24,10 +25,20 @@ class Adapter:
     webhooks: WebhookFormat
     default_api_url: str
     connect: Callable[[Credential, str, Marker], ReviewHost]
+    open_client: Callable[[Credential, str, float], HttpClient]  # of the API alone; a call takes that many seconds
+    login_field: str  # of `GET /user`
 
 
 def _github(credential: Credential, api_url: str, marker: Marker) -> ReviewHost:
     return GitHub(GitHubClient(credential, api_url), marker)
+
+
+def _github_client(credential: Credential, api_url: str, seconds: float) -> HttpClient:
+    return GitHubClient(credential, api_url, seconds=seconds)
+
+
+def _gitlab_client(credential: Credential, api_url: str, seconds: float) -> HttpClient:
+    return GitLabClient(credential, api_url, seconds=seconds)
 
 
 def _gitlab(credential: Credential, api_url: str, marker: Marker) -> ReviewHost:
@@ -36,6 +47,6 @@ def _gitlab(credential: Credential, api_url: str, marker: Marker) -> ReviewHost:
 
 
 ADAPTERS: Mapping[str, Adapter] = {
-    "github": Adapter("GitHub", GitHubWebhooks(), GITHUB_URL, _github),
-    "gitlab": Adapter("GitLab", GitLabWebhooks(), GITLAB_URL, _gitlab),
+    "github": Adapter("GitHub", GitHubWebhooks(), GITHUB_URL, _github, _github_client, "login"),
+    "gitlab": Adapter("GitLab", GitLabWebhooks(), GITLAB_URL, _gitlab, _gitlab_client, "username"),
 }

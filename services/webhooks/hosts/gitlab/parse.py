@@ -70,12 +70,14 @@ def _merge_request(payload: dict[str, Any], connection_id: str) -> Parsed:
     head_sha = text(member(asked, "last_commit"), "id", 64)
     if not SHA.fullmatch(head_sha):
         raise OddError("last_commit.id is not the full hash of a commit")
-    repository = text(member(payload, "project"), "path_with_namespace", _MAX_NAME)
+    # `project` is where the hook is; a group's hook names it too, but only `target` is always the merge request's own.
+    target = asked.get("target")
+    repository = text(
+        target if isinstance(target, dict) else member(payload, "project"), "path_with_namespace", _MAX_NAME
+    )
     if not REPOSITORY.fullmatch(repository):
-        raise OddError("project.path_with_namespace is not the path of a project")
+        raise OddError("path_with_namespace is not the path of a project")
     project_id = integer(asked, "target_project_id", MAX_ID)
-    if integer(member(payload, "project"), "id", MAX_ID) != project_id:
-        raise OddError("project and target_project_id differ")
     return PullRequestChanged(
         ref=PullRequestRef(NAME, connection_id, str(project_id), repository, integer(asked, "iid", MAX_NUMBER)),
         action=action,

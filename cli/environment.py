@@ -88,7 +88,7 @@ def foreign(
     for name in names:
         place = next((p for p, values in places.items() if values.get(name) or values.get(f"{name}_FILE")), None)
         if place or not kept.get(name):
-            found[name] = place or f"no place of ours, as there is no {layout.secrets} with it"
+            found[name] = place or "a place we do not know"
     return found
 
 

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "clean": ("cli.commands.system:clean", "Delete the state of the embedded system, after asking."),
     "doctor": ("cli.commands.doctor:doctor", "Look at everything Lintel needs, and say what is wrong."),
     "migrate": ("cli.commands.migrate:migrate", "Bring the database schema up to date, or look at it."),
+    "seed": ("cli.commands.seed:seed", "Set default parameters, and make an owner when asked."),
     "test": ("cli.commands.test:test", "Run the test suite; arguments go to pytest."),
     "dev": ("cli.commands.dev:dev", "Checks and generators for people who change Lintel."),
 }

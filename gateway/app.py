@@ -19,6 +19,7 @@ from gateway.listeners import remove_leftover, serving, tcp_listener, unix_liste
 from gateway.mesh import Mesh
 from gateway.openapi.document import build_document
 from gateway.public import PUBLIC_SERVICES
+from gateway.reset_page import reset_page_routes
 from gateway.routing import Route, RouteTable
 from gateway.transcode.endpoints import derived_routes
 from gateway.transcode.rules import read_rules
@@ -48,7 +49,13 @@ def build(config: GatewayConfig, mesh: Mesh, clock: Callable[[], float] = time.m
     health = HealthReport(monitor, config.environment, clock).routes()
     intake = WebhookIntake(mesh, ByteBudget(config.webhook_bytes_in_flight)).routes()
     rules = read_rules(PUBLIC_SERVICES)
-    api = [*derived_routes(rules, mesh), *intake, *health, *documentation_routes(build_document(rules))]
+    api = [
+        *derived_routes(rules, mesh),
+        *intake,
+        *health,
+        *documentation_routes(build_document(rules)),
+        *reset_page_routes(),
+    ]
     return Edge(_application(api), _application([*intake, *health]), monitor)
 
 

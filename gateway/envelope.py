@@ -18,7 +18,7 @@ from services.kit.telemetry import log, metrics, trace
 REQUEST_ID = "x-request-id"
 _SANE_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
-_SECURITY = {
+SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -95,7 +95,7 @@ class _Exchange:
             headers[REQUEST_ID] = self._identifier
             if current := trace.traceparent():
                 headers[trace.HEADER] = current
-            for name, value in _SECURITY.items():
+            for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
 

@@ -10,6 +10,7 @@ the bare SDK, which is inside it; for LiteLLM to aiohttp calling the stand-in di
 import argparse
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -30,8 +31,6 @@ from cli.engines.postgres import PostgresEngine
 ROOT = Path(__file__).resolve().parents[2]
 CONCURRENCIES = (1, 16, 64)
 STREAMS = 1000
-CRYPTO_KEY = "8f1d3c5b7a9e0246cdfe13579bdf02468ace9f1e2d3c4b5a69788796a5b4c3d2"
-JWT_SECRET = "bench " * 8
 LITELLM = """
 model_list:
   - model_name: bench-model
@@ -104,8 +103,8 @@ def start_gateway(stack: ExitStack, directory: Path, provider: str) -> tuple[int
     run_dir.mkdir(mode=0o700)
     environment |= {
         "DATABASE_URL": database,
-        "API_CRYPTO_KEY": CRYPTO_KEY,
-        "API_JWT_SECRET": JWT_SECRET,
+        "API_CRYPTO_KEY": secrets.token_hex(32),
+        "API_JWT_SECRET": secrets.token_hex(32),
         "LINTEL_RUN_DIR": str(run_dir),
         "LINTEL_STATE_DIR": str(directory),
         "API_LOG_LEVEL": "warning",

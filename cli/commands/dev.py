@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cli.layout import ROOT
+from cli.supervisor.plan import python_environment
 
 CHECKED = ("services", "gateway", "cli", "client", "emulators", "migrations", "bench", "tests")
 LOCKS = ("requirements", "requirements-embedded", "requirements-dev")
@@ -43,6 +44,20 @@ def protos() -> None:
     new = _output("git", "ls-files", "--others", "--exclude-standard", "--", "protos/gen")
     if new:
         raise click.ClickException(f"generated files are not committed:\n{new}")
+
+
+@dev.command(
+    short_help="Kill, pause and cut everything while webhooks arrive (docs/chaos.md).",
+    context_settings={"ignore_unknown_options": True},
+    add_help_option=False,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def chaos(arguments: tuple[str, ...]) -> None:
+    """The long form of the chaos suite; `--help` lists its options, `--seeds N` runs that many."""
+    command = [sys.executable, "-m", "tests.chaos", *arguments]
+    status = subprocess.run(command, cwd=ROOT, env=python_environment(os.environ), check=False).returncode
+    if status != 0:
+        raise click.exceptions.Exit(status)
 
 
 @dev.command(short_help="Write the lock files anew (needs uv).")

@@ -40,6 +40,8 @@ def rotate(only: str | None, yes: bool) -> None:
     one that stands in the environment or in a .env file you are told what to do.
     """
     layout = Layout(state_directory(os.environ))
+    if not layout.secrets.exists():
+        raise click.ClickException(f"there is no {layout.secrets}: `lintel up` makes it; docs/identity.md has the rest")
     names = [name for kind, name in ROTATED.items() if only in (None, kind)]
     foreign = environment.foreign(os.environ, Path.cwd(), layout, names)
     for name, place in foreign.items():

@@ -12,6 +12,7 @@ STREAM_SECONDS = 1800
 HOSTS = ("github", "gitlab", "bitbucket", "azure-repos", "forgejo")
 WEBHOOK_PATH = f"/({'|'.join(HOSTS)})/webhook(/[^/]+)?"
 HEALTH_PATH = "/health(/live|/ready)?"
+STREAM_PATH = "/.*/events|/audit-log/export"  # answered as server-sent events; a test holds it against the protos
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 HEALTH = "grpc.health.v1.Health"
 
@@ -30,6 +31,15 @@ LOCAL_REPLIES = (
     (503, "UNAVAILABLE", "Temporarily unavailable", "The service does not answer, or has all it can do."),
     (504, "DEADLINE_EXCEEDED", "The deadline passed", "The service did not answer in time."),
 )
+# As the gateway gives them with every answer.
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
 
 
 def local_replies(max_rest_body: int) -> list[Part]:
@@ -57,8 +67,8 @@ def local_replies(max_rest_body: int) -> list[Part]:
             "violations": [],
             "requestId": "%REQ(X-REQUEST-ID)%",
         }
-        headers = {"x-request-id": "%REQ(X-REQUEST-ID)%", "x-content-type-options": "nosniff"}
-        headers |= {"cache-control": "no-store"} | ({"retry-after": "1"} if status == 503 else {})
+        headers = {"x-request-id": "%REQ(X-REQUEST-ID)%", **SECURITY_HEADERS}
+        headers |= {"retry-after": "1"} if status == 503 else {}
         mappers.append(
             {
                 "filter": {"and_filter": {"filters": [{"status_code_filter": has_status}, is_not_grpc]}},
@@ -78,7 +88,7 @@ def edge_routes(services: Iterable[tuple[str, str]], *, with_reflection: bool) -
         _nothing({"prefix": "/", "headers": [_GRPC_CONTENT]}),
         _webhooks(),
         {
-            "match": {"safe_regex": {"regex": "/.*/events"}, "headers": [_method("GET")]},
+            "match": {"safe_regex": {"regex": STREAM_PATH}, "headers": [_method("GET")]},
             "route": {"cluster": "gateway_streams", "timeout": "0s", "idle_timeout": "60s"}
             | {"max_stream_duration": {"max_stream_duration": f"{STREAM_SECONDS}s"}},
         },

@@ -111,13 +111,27 @@ def _success(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         return {"description": "Done; there is no body."}
     schema = schemas.reference(rule.method.output_type, is_request=False)
     if rule.is_stream:
-        text = "Server-sent events: `data` of each is this object; then `event: end`, or `event: error` and a Problem."
-        return {"description": text, "content": {"text/event-stream": {"schema": schema}}}
+        text = "Server-sent events with a number for `id`; then `event: end`, or `event: error` with a problem."
+        return {"description": text, "content": {"text/event-stream": {"schema": _event(schema)}}}
     told = comments().get(rule.method.output_type.full_name) or "Done."
     answer: dict[str, Any] = {"description": told, "content": {"application/json": {"schema": schema}}}
     if rule.success_status == 201:
         answer["headers"] = {"Location": {"description": "Where it is now.", "schema": {"type": "string"}}}
     return answer
+
+
+def _event(message: Schema) -> Schema:
+    """Answer what each event is like, in the form that OpenAPI 3.2 settles for event streams."""
+    told = [message, {"$ref": "#/components/schemas/Problem"}, {"type": "object", "maxProperties": 0}]
+    return {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"enum": ["end", "error"], "description": "How the stream ends; what comes before has none."},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": told}},
+        },
+        "required": ["data"],
+    }
 
 
 def _version() -> str:

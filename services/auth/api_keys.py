@@ -12,8 +12,10 @@ from services.auth.store import ApiKeyStore, Position
 from services.kit import paging
 from services.kit.errors import AppError, Reason, Violation
 from services.kit.ids import new_id
+from services.kit.postgres.audit import Actor
 
 SCOPES = ("all", "read")
+BY_ITSELF = Actor("system", "auth")  # nobody asked for it by a call
 
 
 def utc_now() -> datetime:
@@ -48,7 +50,13 @@ class ApiKeys:
         self._random = random
 
     async def create(
-        self, owner: Owner, role: str, name: str, scopes: Sequence[str], expire_time: datetime | None
+        self,
+        owner: Owner,
+        role: str,
+        name: str,
+        scopes: Sequence[str],
+        expire_time: datetime | None,
+        actor: Actor = BY_ITSELF,
     ) -> tuple[ApiKey, str]:
         """Store a key with the role of its maker and answer it with the key itself, which nobody can read again.
 
@@ -64,7 +72,7 @@ class ApiKeys:
             violations.append(Violation("expire_time", "must be in the future"))
         if violations:
             raise AppError(Reason.INVALID_REQUEST, violations=violations)
-        await self._store.insert(made, digest(key))
+        await self._store.insert(made, digest(key), actor)
         return made, key
 
     async def list(self, owner: Owner, page_size: int, page_token: str) -> Page:
@@ -79,9 +87,9 @@ class ApiKeys:
             keys[:limit], paging.encode({"time": last.create_time.isoformat(), "id": str(last.id)}, query=query)
         )
 
-    async def delete(self, owner: Owner, key_id: UUID) -> None:
+    async def delete(self, owner: Owner, key_id: UUID, actor: Actor = BY_ITSELF) -> None:
         """End one of the owner's keys. Raises AppError(NOT_FOUND) if it is not theirs."""
-        if not await self._store.delete(owner, key_id, self._now()):
+        if not await self._store.delete(owner, key_id, self._now(), actor):
             raise AppError(Reason.NOT_FOUND)
 
     async def resolve(self, key: str) -> tuple[ApiKey, Member]:

@@ -13,6 +13,7 @@ from services.auth.throttle import Throttle
 from services.auth.user_store import UserStore
 from services.kit.errors import AppError, Reason
 from services.kit.mail import Mailer
+from services.kit.postgres.audit import Actor
 from services.kit.telemetry import log
 
 _SUBJECT = "Set a new Lintel password"
@@ -66,7 +67,7 @@ class PasswordResets:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def create_link(self, email: str, organization_id: UUID) -> tuple[str, datetime]:
+    async def create_link(self, email: str, organization_id: UUID, actor: Actor) -> tuple[str, datetime]:
         """Answer a link for a user of this organisation, and when it ends.
 
         Raises AppError: NOT_FOUND, or WRONG_STATE for a user who signs in by an identity provider only.
@@ -76,7 +77,7 @@ class PasswordResets:
             raise AppError(Reason.NOT_FOUND, "No user of your organisation has this e-mail.")
         if user.password_hash is None:
             raise AppError(Reason.WRONG_STATE, "This user signs in by single sign-on and has no password.")
-        return await self._link(user)
+        return await self._link(user, actor)
 
     async def reset(self, token: str, password: str) -> None:
         """Set the new password and end every session of the user. Raises AppError(LINK_INVALID)."""
@@ -100,14 +101,14 @@ class PasswordResets:
             user = await self._users.find_by_email(email)
             if user is None or user.password_hash is None:
                 return
-            link, _ = await self._link(user)
+            link, _ = await self._link(user, None)
             await mailer.send(user.email, _SUBJECT, _TEXT.format(email=user.email, url=self._url, link=link))
         except AppError as error:
             _logger.warning("no link was made", reason=error.reason.value)
 
-    async def _link(self, user: User) -> tuple[str, datetime]:
+    async def _link(self, user: User, actor: Actor | None) -> tuple[str, datetime]:
         token, now = make_key(self._random, RESET_PREFIX), self._now()
         expire_time = now + RESET_LIFETIME
-        await self._store.insert_reset(user, digest(token), now, expire_time)
+        await self._store.insert_reset(user, digest(token), now, expire_time, actor)
         # In the fragment: what follows # is sent to no server, and so stands in no log.
         return f"{self._url}/reset-password#token={token}", expire_time

@@ -19,6 +19,7 @@ from services.auth.resets import PasswordResets
 from services.auth.sessions import Sessions
 from services.auth.signing import Signer
 from services.kit.errors import AppError, Reason, Violation
+from services.kit.postgres import audit
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import client_address, principal
 from services.kit.rpc.server import Registered
@@ -96,7 +97,7 @@ class _AuthService(auth_grpc.AuthServiceServicer):
     async def CreatePasswordResetLink(  # noqa: N802
         self, request: auth_pb2.CreatePasswordResetLinkRequest, context: RpcContext
     ) -> auth_pb2.CreatePasswordResetLinkResponse:
-        link, expire_time = await self._resets.create_link(request.email, principal().organization_id)
+        link, expire_time = await self._resets.create_link(request.email, principal().organization_id, audit.caller())
         made = auth_pb2.CreatePasswordResetLinkResponse(link=link)
         made.expire_time.FromDatetime(expire_time)
         return made
@@ -125,7 +126,9 @@ class _ApiKeyService(keys_grpc.ApiKeyServiceServicer):
         self, request: keys_pb2.CreateApiKeyRequest, context: RpcContext
     ) -> keys_pb2.CreateApiKeyResponse:
         expire_time = _time("expire_time", request.expire_time) if request.HasField("expire_time") else None
-        made, key = await self._api_keys.create(_owner(), principal().role, request.name, request.scopes, expire_time)
+        made, key = await self._api_keys.create(
+            _owner(), principal().role, request.name, request.scopes, expire_time, audit.caller()
+        )
         return keys_pb2.CreateApiKeyResponse(api_key=_message(made), key=key)
 
     async def ListApiKeys(  # noqa: N802
@@ -135,7 +138,7 @@ class _ApiKeyService(keys_grpc.ApiKeyServiceServicer):
         return keys_pb2.ListApiKeysResponse(api_keys=map(_message, page.keys), next_page_token=page.next_token)
 
     async def DeleteApiKey(self, request: keys_pb2.DeleteApiKeyRequest, context: RpcContext) -> Empty:  # noqa: N802
-        await self._api_keys.delete(_owner(), UUID(request.id))
+        await self._api_keys.delete(_owner(), UUID(request.id), audit.caller())
         return Empty()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from services.auth.domain import EndReason, Session, User
+from services.kit.postgres import audit
 from services.kit.postgres.pool import Connection, Database
 
 _COLUMNS = "session_id, organization_id, user_id, method, create_time, expire_time"
@@ -83,7 +84,11 @@ class SessionStore:
                 new.create_time,
             )
             if row is not None and row["use_time"] is not None:
-                await _end(connection, "session_id = $1", session.id, new.create_time, "reuse")
+                if await _end(connection, "session_id = $1", session.id, new.create_time, "reuse"):
+                    actor = audit.Actor("system", "auth")
+                    await audit.record(
+                        connection, session.organization_id, actor, "session.reuse", ("user", str(session.user_id))
+                    )
                 return Turn.REUSED
             if row is None or not row["is_living"]:
                 return Turn.REFUSED
@@ -103,8 +108,10 @@ class SessionStore:
         async with self._database.tenant(organization_id) as connection:
             return await _end(connection, "user_id = $1", user_id, now, reason)
 
-    async def insert_reset(self, user: User, token_sha256: bytes, now: datetime, expire_time: datetime) -> None:
-        """Store a link to set a new password; those before it stop working."""
+    async def insert_reset(
+        self, user: User, token_sha256: bytes, now: datetime, expire_time: datetime, actor: audit.Actor | None
+    ) -> None:
+        """Store a link to set a new password in place of those before it; one that `actor` made is in the audit log."""
         async with self._database.tenant(user.organization_id) as connection:
             await connection.execute("DELETE FROM auth.password_resets WHERE user_id = $1", user.id)
             await connection.execute(
@@ -116,6 +123,10 @@ class SessionStore:
                 now,
                 expire_time,
             )
+            if actor is not None:
+                await audit.record(
+                    connection, user.organization_id, actor, "password_link.create", ("user", str(user.id))
+                )
 
     async def find_reset(self, token_sha256: bytes, now: datetime) -> tuple[UUID, UUID] | None:
         """Answer the organisation and the user of a link that still works."""
@@ -146,6 +157,8 @@ class SessionStore:
                 now,
             )
             await _end(connection, "user_id = $1", user.id, now, "password")
+            actor = audit.Actor("user", str(user.id))
+            await audit.record(connection, user.organization_id, actor, "password.update", ("user", str(user.id)))
         return True
 
     async def sweep(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.auth.domain import ApiKey, Owner
+from services.kit.postgres import audit
 from services.kit.postgres.pool import Database
 
 _COLUMNS = "id, organization_id, user_id, name, prefix, role, scopes, create_time, expire_time"
@@ -32,10 +33,14 @@ class ApiKeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, key: ApiKey, key_sha256: bytes) -> None:
+    async def insert(self, key: ApiKey, key_sha256: bytes, actor: audit.Actor) -> None:
         """Store a new key."""
-        async with self._database.tenant(key.owner.organization_id) as connection:
+        organization_id = key.owner.organization_id
+        async with self._database.tenant(organization_id) as connection:
             await connection.execute(_INSERT, *_values(key, key_sha256))
+            shown = {"name": key.name, "prefix": key.prefix, "scopes": ", ".join(key.scopes)}
+            changes = audit.difference(None, shown | {"expireTime": key.expire_time})
+            await audit.record(connection, organization_id, actor, "api_key.create", ("api_key", str(key.id)), changes)
 
     async def page(self, owner: Owner, after: Position | None, limit: int) -> Sequence[ApiKey]:
         """Answer at most `limit` keys of an owner that were not deleted, newest first."""
@@ -53,7 +58,7 @@ class ApiKeyStore:
             )
         return [_key(row) for row in rows]
 
-    async def delete(self, owner: Owner, key_id: UUID, now: datetime) -> bool:
+    async def delete(self, owner: Owner, key_id: UUID, now: datetime, actor: audit.Actor) -> bool:
         """End a key; False if the owner has none of that id."""
         async with self._database.tenant(owner.organization_id) as connection:
             status = await connection.execute(
@@ -64,7 +69,10 @@ class ApiKeyStore:
                 key_id,
                 now,
             )
-        return bool(status == "UPDATE 1")
+            if status != "UPDATE 1":
+                return False
+            await audit.record(connection, owner.organization_id, actor, "api_key.delete", ("api_key", str(key_id)))
+        return True
 
     async def delete_all(self, owner: Owner, now: datetime) -> int:
         """End every key of an owner and answer how many there were."""

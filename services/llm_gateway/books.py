@@ -5,11 +5,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from uuid import UUID
 
 from services.kit.crypto import SealedSecretError, Vault
 from services.kit.errors import AppError, Reason
 from services.kit.ids import new_id
+from services.kit.tokens import estimate
 from services.llm_gateway.accounting import Busy, Purpose, Reservation, Settlement, Spent, Stored
 from services.llm_gateway.asking import Tally
 from services.llm_gateway.counting import Ratios
@@ -26,7 +28,7 @@ _POLL_SECONDS = (0.1, 0.2, 0.5, 1.0)
 _OVERHEAD_TOKENS = 200  # of roles and schema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """One completion to ask for; `input` is untrusted, fenced by the caller. An empty schema asks for text."""
 
@@ -34,6 +36,11 @@ class Prompt:
     input: str = field(repr=False)
     json_schema: str
     max_output_tokens: int
+
+    @cached_property
+    def guess(self) -> int:
+        """Tokens of all that is sent, estimated for no model in particular; counted once, as it takes a while."""
+        return estimate(self.instructions) + estimate(self.input) + estimate(self.json_schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +96,19 @@ class Books:
     async def known(self, purpose: Purpose, question: bytes | None) -> Completed | None:
         """Answer what the same question was answered with lately; None where it is to be asked anew."""
         found = await self._ledger.find(purpose, question, self._cache_for) if question is not None else None
-        return None if found is None else self._again(purpose, found)
+        try:
+            return None if found is None else self._again(purpose, found)
+        except SealedSecretError:
+            return None
 
     async def begin(self, reservation: Reservation) -> Completed | None:
         """Claim a call, or answer what it answered before; waits for whoever is making it in another process."""
-        stored = await self._claim(reservation)
-        return None if stored is None else self._again(reservation.purpose, stored)
+        while (stored := await self._claim(reservation)) is not None:
+            try:
+                return self._again(reservation.purpose, stored)
+            except SealedSecretError:  # its key is gone: it is asked for, and paid, anew
+                await self._ledger.forget(reservation.purpose.organization_id, stored.id)
+        return None
 
     def question(self, candidates: tuple[Candidate, ...], prompt: Prompt, cache_key: str) -> bytes | None:
         """Answer what makes two questions the same: what is asked, by which instructions, of which model."""
@@ -111,8 +125,7 @@ class Books:
         self, purpose: Purpose, request_id: str, candidate: Candidate, prompt: Prompt, question: bytes | None
     ) -> Reservation:
         """Answer what to set aside for a call: the prompt, and the longest answer it may give, at list price."""
-        sent = self._ratios.tokens(candidate.name, prompt.instructions + prompt.input + prompt.json_schema)
-        sent += _OVERHEAD_TOKENS
+        sent = self._ratios.tokens(candidate.name, prompt.guess) + _OVERHEAD_TOKENS
         prices, listing = self._prices, candidate.listing
         return Reservation(
             id=self._ids(),
@@ -142,10 +155,7 @@ class Books:
             polls += 1
 
     def _again(self, purpose: Purpose, stored: Stored) -> Completed:
-        try:
-            text = self._vault.decrypt(stored.answer, purpose.organization_id, _field(stored.id))
-        except SealedSecretError:
-            raise AppError(Reason.UNAVAILABLE, "The stored answer cannot be read any more.") from None
+        text = self._vault.decrypt(stored.answer, purpose.organization_id, _field(stored.id))
         return Completed(
             text,
             stored.provider,
@@ -215,13 +225,12 @@ class Books:
     def learn(self, candidate: Candidate, prompt: Prompt, answer: Answer) -> None:
         """Note what the provider counted."""
         if answer.usage.reported and answer.calls == 1:
-            text = prompt.instructions + prompt.input + prompt.json_schema
-            self._ratios.learn(candidate.name, text, answer.usage.input)
+            self._ratios.learn(candidate.name, prompt.guess, answer.usage.input)
 
     def broken_off(self, work: Work, candidate: Candidate, prompt: Prompt) -> None:
         """Count what a stream took whose reader went away: nobody tells, so it is estimated."""
         if work.tally.attempts and not work.tally.usage.input:
-            sent = self._ratios.tokens(candidate.name, prompt.instructions + prompt.input)
+            sent = self._ratios.tokens(candidate.name, prompt.guess)
             usage = Usage(input=sent, output=work.received // 4, reported=False)
             work.tally.add(self._prices, work.tally.asked or candidate, usage)
 

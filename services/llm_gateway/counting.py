@@ -5,8 +5,6 @@ Control tokens in the text are text like any other, and no vocabulary is downloa
 
 from collections import OrderedDict
 
-from services.kit.tokens import estimate
-
 _WEIGHT = 0.2  # of the newest report
 _LEAST, _MOST = 0.5, 4.0  # what a report may claim: beyond that, the server counts something else
 _CAPACITY = 1024
@@ -18,13 +16,12 @@ class Ratios:
     def __init__(self) -> None:
         self._ratios: OrderedDict[str, float] = OrderedDict()
 
-    def tokens(self, model: str, text: str) -> int:
-        """Answer about how many tokens the model makes of the text."""
-        return max(int(estimate(text) * self._ratios.get(model, 1.0)), 1)
+    def tokens(self, model: str, guess: int) -> int:
+        """Answer about how many tokens the model makes of a text that is estimated at `guess`."""
+        return max(int(guess * self._ratios.get(model, 1.0)), 1)
 
-    def learn(self, model: str, text: str, reported: int) -> None:
-        """Note what the provider counted."""
-        guess = estimate(text)
+    def learn(self, model: str, guess: int, reported: int) -> None:
+        """Note what the provider counted of a text that was estimated at `guess`."""
         if guess < 50 or reported <= 0:
             return  # the fixed part of a request would be most of it
         ratio = min(max(reported / guess, _LEAST), _MOST)

@@ -66,6 +66,10 @@ class Ledger:
         since = datetime.now(UTC) - within
         return await self._store.find_answer(purpose.organization_id, question, since)
 
+    async def forget(self, organization_id: UUID, call_id: UUID) -> None:
+        """Take the answer of a call away, so that its id can be asked for anew."""
+        await self._store.forget(organization_id, call_id)
+
     def sweep(self) -> Loop:
         """Answer the loop that forgets old answers and names calls lost that nobody settled."""
 

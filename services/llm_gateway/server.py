@@ -15,6 +15,7 @@ from lintel.llm.v1 import model_service_pb2_grpc as models_grpc
 from lintel.llm.v1 import usage_service_pb2 as usage_pb2
 from lintel.llm.v1 import usage_service_pb2_grpc as usage_grpc
 
+from services.kit.postgres import audit
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
 from services.kit.rpc.server import Registered
@@ -149,7 +150,7 @@ class _UsageService(usage_grpc.UsageServiceServicer):
         self, request: usage_pb2.UpdateBudgetRequest, context: RpcContext
     ) -> usage_pb2.Budget:
         wanted = [messages.limit(index, each) for index, each in enumerate(request.budgets)]
-        found = await self._usage.replace_budgets(principal().organization_id, wanted)
+        found = await self._usage.replace_budgets(principal().organization_id, wanted, audit.caller())
         return messages.budget(found, self._prices.ceiling)
 
 

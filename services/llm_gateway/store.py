@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from services.kit.postgres import audit
 from services.kit.postgres.pool import Connection, Database
 from services.llm_gateway.accounting import (
     Budget,
@@ -130,6 +131,11 @@ class CallStore:
             )
         return _stored(row) if row else None
 
+    async def forget(self, organization_id: UUID, call_id: UUID) -> None:
+        """Take the answer of a call away."""
+        async with self._database.tenant(organization_id) as connection:
+            await connection.execute("UPDATE llm_gateway.calls SET answer = NULL WHERE id = $1", call_id)
+
     async def usage(self, organization_id: UUID, group_by: str, begin: datetime, end: datetime) -> Report:
         """Add up what calls took that began in a time; KeyError for a `group_by` that is none."""
         within = (
@@ -153,8 +159,8 @@ class CallStore:
             now = await connection.fetchval("SELECT clock_timestamp()")
             return [await _standing(connection, budget, now) for budget in await _budgets(connection)]
 
-    async def replace_budgets(self, organization_id: UUID, budgets: Sequence[Budget]) -> None:
-        """Make these the budgets, under the lock that reservations take."""
+    async def replace_budgets(self, organization_id: UUID, budgets: Sequence[Budget], actor: audit.Actor) -> None:
+        """Make these the budgets, under the lock that reservations take; who did it is in the audit log."""
         async with self._database.tenant(organization_id) as connection:
             await connection.execute("SET LOCAL synchronous_commit = on")
             await connection.execute(
@@ -162,12 +168,15 @@ class CallStore:
                 "ON CONFLICT (organization_id) DO UPDATE SET update_time = clock_timestamp()",
                 organization_id,
             )
+            before = await _budgets(connection)
             await connection.execute("DELETE FROM llm_gateway.budgets")
             await connection.executemany(
                 "INSERT INTO llm_gateway.budgets (organization_id, scope, subject, period, limit_micros) "
                 "VALUES ($1, $2, $3, $4, $5)",
                 [(organization_id, b.scope.value, b.subject, b.period.value, b.limit_micros) for b in budgets],
             )
+            changes = [audit.Change("budgets", _told(before), _told(budgets))]
+            await audit.record(connection, organization_id, actor, "budget.update", ("budgets", ""), changes)
 
     async def forget_answers(self, before: datetime, limit: int) -> int:
         """Take the text of old answers away and name calls lost that nobody settled; answers how many."""
@@ -229,6 +238,15 @@ async def _within_budgets(connection: Connection, wanted: Reservation) -> ClaimR
             )
             return Spent(Standing(budget, found.spent_micros, found.reserved_micros, found.renew_time))
     return Claimed()
+
+
+def _told(budgets: Sequence[Budget]) -> str | None:
+    """Answer budgets as the audit log tells them, in dollars."""
+    each = []
+    for budget in budgets:
+        dollars = f"{budget.limit_micros / 1e6:g}"
+        each.append(" ".join(filter(None, (budget.scope.value, budget.subject, budget.period.value, dollars))))
+    return ", ".join(sorted(each)) or None
 
 
 async def _budgets(connection: Connection) -> list[Budget]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.kit.errors import AppError, Reason, Violation
+from services.kit.postgres.audit import Actor
 from services.llm_gateway.accounting import Budget, Report, Scope, Standing
 from services.llm_gateway.store import CallStore
 
@@ -33,7 +34,7 @@ class UsageReports:
         """Answer the budgets and where they stand."""
         return await self._store.standings(organization_id)
 
-    async def replace_budgets(self, organization_id: UUID, budgets: Sequence[Budget]) -> list[Standing]:
+    async def replace_budgets(self, organization_id: UUID, budgets: Sequence[Budget], actor: Actor) -> list[Standing]:
         """Make these the budgets. Raises AppError(INVALID_REQUEST)."""
         seen = set[tuple[str, str, str]]()
         for index, budget in enumerate(budgets):
@@ -43,7 +44,7 @@ class UsageReports:
             if key in seen:
                 raise _invalid(f"budgets[{index}]", "repeats the scope, the id and the period of another one")
             seen.add(key)
-        await self._store.replace_budgets(organization_id, budgets)
+        await self._store.replace_budgets(organization_id, budgets, actor)
         return await self._store.standings(organization_id)
 
 

@@ -66,14 +66,24 @@ class Organizations:
         async with self._database.tenant(default.id) as connection:
             await store.one_at_a_time(connection)
             if not await member_store.has_members(connection, default.id):
-                await member_store.lock(connection, default.id)
-                if organization_name:
-                    await store.rename(connection, default.id, organization_name)
-                await join(connection, Actor("user", str(user_id)), default.id, user_id, email, name, Role.OWNER)
+                await self._take_over(connection, default, user_id, email, name, organization_name)
                 return default.id
         if not is_open:
             raise AppError(Reason.REGISTRATION_CLOSED)
         return await self._create(user_id, email, name, organization_name)
+
+    async def _take_over(
+        self, connection: Connection, default: Organization, user_id: UUID, email: str, name: str, called: str
+    ) -> None:
+        actor = Actor("user", str(user_id))
+        await member_store.lock(connection, default.id)
+        await join(connection, actor, default.id, user_id, email, name, Role.OWNER)
+        if called and called != default.name:
+            await store.rename(connection, default.id, called)
+            await audit.record(
+                *(connection, default.id, actor, "organization.update", ("organization", str(default.id))),
+                [Change("name", default.name, called)],
+            )
 
     async def _create(self, user_id: UUID, email: str, name: str, organization_name: str) -> UUID:
         made, actor = new_id(), Actor("user", str(user_id))

@@ -21,6 +21,7 @@ from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import Registered, Repeatable, RpcServer
 from services.kit.worker import Loop, running
 from services.review import policy
+from services.review.analyzers.process import remove_left_behind
 from services.review.checkpoints import StepCheckpoints
 from services.review.clients import CodeHosts
 from services.review.config import ReviewSettings
@@ -96,6 +97,7 @@ async def work(mesh: Mesh) -> AsyncIterator[None]:
         asking = TwoCallPass(RemoteModels(models), StepCheckpoints(database))
         pipeline = Pipeline(database, runs, CodeHosts(channel), UploadSource(artefacts), asking)
         worker = Worker(runs, pipeline.carry, settings.concurrency)
+        await asyncio.to_thread(remove_left_behind)
         ways_in = inbox.acceptor(database, "review"), inbox.rejecter(database, "review")
         await stack.enter_async_context(mesh.bus.subscription("review", *ways_in))
         envelopes = Loop("inbox", Inbox(database, runs).handle_next, idle=_POLL_SECONDS)

@@ -262,6 +262,7 @@ class Run:
     no_model: bool = False
     dry_run: bool = False
     crashes: int = 0
+    creator: str = ""  # who uploaded it, as user:<id> or credential:<id>; empty on a code host
 
     @property
     def is_local(self) -> bool:

@@ -251,5 +251,5 @@ def to_run(row: Row) -> Run:
     """Build the domain's run."""
     ref = PullRequestRef(row["host"], row["connection_id"], row["host_repository_id"], row["repository"], row["number"])
     same = ("id", "organization_id", "head_sha", "base_ref", "epoch", "errors", "waits", "must_finish", "traceparent")
-    more = ("base_sha", "no_model", "dry_run", "crashes")
+    more = ("base_sha", "no_model", "dry_run", "crashes", "creator")
     return Run(ref=ref, **{name: row[name] for name in (*same, *more)})

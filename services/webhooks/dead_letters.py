@@ -6,6 +6,7 @@ from uuid import UUID
 
 from services.kit import paging
 from services.kit.errors import AppError, Reason
+from services.kit.postgres.audit import Actor, record
 from services.kit.postgres.pool import Database, Row
 from services.kit.telemetry import metrics
 from services.webhooks import store
@@ -47,7 +48,7 @@ class DeadLetters:
         more = paging.encode({"before": str(letters[size - 1].id)}, query) if len(letters) > size else ""
         return letters[:size], more
 
-    async def replay(self, organization_id: UUID, letter_id: UUID) -> DeadLetter:
+    async def replay(self, organization_id: UUID, letter_id: UUID, actor: Actor) -> DeadLetter:
         """Have one handled again, and answer it as it was. Raises AppError NOT_FOUND or WRONG_STATE."""
         async with self._database.tenant(organization_id) as connection:
             row = await store.lock_delivery(connection, letter_id)
@@ -60,6 +61,8 @@ class DeadLetters:
         else:
             unowned = await self._sees_unowned(organization_id)
             letter = await self._events.replay_dead(organization_id, letter_id, with_unowned=unowned)
+        async with self._database.tenant(organization_id) as connection:
+            await record(connection, organization_id, actor, "dead_letter.replay", ("dead_letter", str(letter_id)))
         metrics.REPLAYS.labels(letter.kind.value.lower()).inc()
         return letter
 

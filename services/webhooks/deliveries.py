@@ -9,6 +9,7 @@ from services.kit import paging, retries
 from services.kit.bus.port import Envelope
 from services.kit.errors import AppError, Reason
 from services.kit.postgres import outbox
+from services.kit.postgres.audit import Actor, record
 from services.kit.postgres.pool import Connection, Database, Row
 from services.kit.telemetry import log, metrics, trace
 from services.webhooks import repository_store as repositories
@@ -126,9 +127,10 @@ class Deliveries:
         more = paging.encode({"before": str(rows[size - 1]["id"])}, query) if len(rows) > size else ""
         return rows[:size], more
 
-    async def redeliver(self, organization_id: UUID, delivery_id: UUID) -> Row:
+    async def redeliver(self, organization_id: UUID, delivery_id: UUID, actor: Actor) -> Row:
         """Have a delivery handled again from its stored body. Raises AppError NOT_FOUND."""
         await self.get(organization_id, delivery_id)
         async with self._database.tenant(organization_id) as connection:
             await store.rearm_delivery(connection, delivery_id)
+            await record(connection, organization_id, actor, "delivery.redeliver", ("delivery", str(delivery_id)))
         return await self.get(organization_id, delivery_id)

@@ -9,6 +9,7 @@ from lintel.webhooks.v1.code_host_service_pb2_grpc import CodeHostServiceService
 from lintel.webhooks.v1.delivery_service_pb2_grpc import DeliveryServiceServicer
 from lintel.webhooks.v1.ingest_service_pb2_grpc import IngestServiceServicer
 
+from services.kit.postgres import audit
 from services.kit.postgres.pool import Row
 from services.kit.rpc.chain import RpcContext
 from services.kit.rpc.context import principal
@@ -79,7 +80,7 @@ class DeliveryServer(DeliveryServiceServicer):
 
     async def RedeliverDelivery(self, request: pb.RedeliverDeliveryRequest, context: RpcContext) -> pb.Delivery:  # noqa: N802
         """Handle a delivery again."""
-        return delivery(await self._deliveries.redeliver(principal().organization_id, UUID(request.id)))
+        return delivery(await self._deliveries.redeliver(principal().organization_id, UUID(request.id), audit.caller()))
 
     async def ListDeadLetters(  # noqa: N802
         self, request: pb.ListDeadLettersRequest, context: RpcContext
@@ -92,7 +93,7 @@ class DeliveryServer(DeliveryServiceServicer):
 
     async def ReplayDeadLetter(self, request: pb.ReplayDeadLetterRequest, context: RpcContext) -> pb.DeadLetter:  # noqa: N802
         """Handle a dead letter again."""
-        return dead_letter(await self._dead.replay(principal().organization_id, UUID(request.id)))
+        return dead_letter(await self._dead.replay(principal().organization_id, UUID(request.id), audit.caller()))
 
 
 class CodeHostServer(CodeHostServiceServicer):

@@ -46,8 +46,8 @@ class GitHubEnd:
         with contextlib.suppress(AssertionError):  # told by `record`
             await self._emulator.stop()
 
-    async def open_pull(self, head: str, base: str) -> int:
-        return (await self._emulator.open_pull(head=head, base=base)).number
+    async def open_pull(self, head: str, base: str, number: int | None = None) -> int:
+        return (await self._emulator.open_pull(head=head, base=base, number=number)).number
 
     async def push(self, number: int, head: str) -> None:
         await self._emulator.set_head(number, head)
@@ -215,7 +215,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--control", required=True, type=Path)
     parser.add_argument("--secret", required=True, help="the token, or the key, that clients must send")
     parser.add_argument("--repository", default="")
-    parser.add_argument("--seconds", type=float, default=0.1, help="how long the model takes over an answer")
+    parser.add_argument("--seconds", type=float, default=0.3, help="how long the model takes over an answer")
     given = parser.parse_args(argv)
     end: Any = (
         GitHubEnd(given.repository, given.secret) if given.which == "github" else ModelEnd(given.secret, given.seconds)

@@ -92,8 +92,10 @@ class _Link:
         self._client = reader, writer
         self._writers = [writer]
         self._pumps: asyncio.Future[tuple[None, None]] | None = None
+        self._is_cut = False
 
     def cut(self) -> None:
+        self._is_cut = True
         for writer in self._writers:
             transport = writer.transport
             raw = transport.get_extra_info("socket")
@@ -109,6 +111,8 @@ class _Link:
             await self._proxy.pass_on()
             up_reader, up_writer = await self._connect()
             self._writers.append(up_writer)
+            if self._is_cut:
+                raise EOFError
             reader, writer = self._client
             to_server = self.tap.from_client if self.tap else None
             to_client = self.tap.from_server if self.tap else None

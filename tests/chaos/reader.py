@@ -16,6 +16,7 @@ from lintel.events.v1 import envelope_pb2, pull_request_pb2
 
 # Marks and texts as people can see them on the host.
 _MARK = re.compile(r"<!-- lintel:1:([a-z]+):([A-Za-z0-9.-]+):([0-9a-f]{32}) -->\s*\Z")
+_OF_THE_SWEEP = 5  # the version of ids that follow from what is said; those of deliveries' events are of version 7
 _SAID_HEAD = re.compile(r"(?:read at|new findings? at) `([0-9a-f]{12})`")
 
 
@@ -54,6 +55,7 @@ class World:
     model: Mapping[str, Any]
     hits: int
     heads: Mapping[int, Sequence[str]]  # of each pull request, in the order of its pushes
+    uploads: Sequence[str] = ()  # ids of reviews that were accepted and are nowhere on the host
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -64,6 +66,7 @@ _TABLES = {
     "runs": "SELECT r.id, r.state, r.state_reason, r.head_sha, r.errors, r.crashes, r.waits, p.number, p.host "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id",
     "publications": "SELECT run_id, number, head_sha, state FROM webhooks.publications",
+    "ends": "SELECT run_id, epoch, was, became FROM public.ends",
     "completions": "SELECT run_id, step, input_sha256, begun, is_done::int AS recorded FROM review.checkpoints "
     "WHERE step LIKE 'model/%'",
     "effects": "SELECT run_id, kind, state, host_id, attempts FROM webhooks.effects",
@@ -77,9 +80,10 @@ async def read(
     model: Mapping[str, Any],
     hits: int,
     heads: Mapping[int, Sequence[str]],
+    uploads: Sequence[str] = (),
 ) -> tuple[list[Violation], World]:
     """Read everything and answer what is wrong, with what was read."""
-    world = World(sent, host, model, hits, heads)
+    world = World(sent, host, model, hits, heads, uploads)
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -114,16 +118,25 @@ def _deliveries(world: World) -> Iterator[Violation]:
 
 
 def _events(world: World) -> Iterator[Violation]:
-    """Each processed delivery has become one event, which was handled; none is left over, and none is dead."""
+    """Each processed delivery has become one event, which was handled; none is left over, and none is dead.
+
+    The sweep adds events of its own; they have no delivery.
+    """
     told: Counter[tuple[int, str]] = Counter()
     for row in world.tables["deliveries"]:
         if row["state"] == "PROCESSED":
+            sent = world.sent.get(row["host_delivery_id"])
+            if sent is not None and sent.hostile:
+                yield Violation("event", f"{sent.hostile!r} was taken for an event")
+                continue
             body = json.loads(row["body"])
             told[body["number"], body["pull_request"]["head"]["sha"]] += 1
     arrived: Counter[tuple[int, str]] = Counter()
     for row in world.tables["inbox"]:
         if row["state"] != "HANDLED":
             yield Violation("inbox", f"an envelope is {row['state']}: {row['reason']}")
+        if row["id"].version == _OF_THE_SWEEP:
+            continue
         envelope = envelope_pb2.Envelope.FromString(row["envelope"])
         event = pull_request_pb2.PullRequestChanged.FromString(envelope.payload)
         arrived[event.ref.number, event.head_sha] += 1
@@ -141,6 +154,27 @@ def _runs(world: World) -> Iterator[Violation]:
             yield Violation("run stuck", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
         if row["state"] == "FAILED":
             yield Violation("run failed", f"of #{row['number']} {row['head_sha'][:12]}: {row['state_reason']}")
+
+
+def _ends(world: World) -> Iterator[Violation]:
+    """A run ends once, by the hand that has it: what was given up for dead ends nothing."""
+    for run, count in Counter(row["run_id"] for row in world.tables["ends"]).items():
+        if count > 1:
+            yield Violation("run ended twice", f"{run} ended {count} times")
+    for row in world.tables["ends"]:
+        if row["became"] in ("PUBLISHED", "COMPLETED") and row["was"] != "RUNNING":
+            yield Violation("run ended twice", f"{row['run_id']} became {row['became']} from {row['was']}")
+
+
+def _uploads(world: World) -> Iterator[Violation]:
+    """Every accepted upload is reviewed, once."""
+    states = {str(row["id"]): (row["state"], row["state_reason"]) for row in world.tables["runs"]}
+    for upload in world.uploads:
+        state, reason = states.get(upload, ("not there", ""))
+        if state != "COMPLETED":
+            yield Violation("upload", f"{upload} is {state}: {reason}")
+    if len(set(world.uploads)) != len(world.uploads):
+        yield Violation("upload", "one answered two")
 
 
 def _reviews(world: World) -> Iterator[Violation]:
@@ -197,17 +231,17 @@ def _host_strictness(world: World) -> Iterator[Violation]:
 
 def _completions(world: World) -> Iterator[Violation]:
     """No recorded completion is bought again, and no more are in doubt than crashes hit one."""
-    again, doubtful = bought_again(world), in_doubt(world)
+    again, doubtful = bought_again(world), unrecorded(world)
     if again > world.hits:
         yield Violation("completion", f"{again} were bought again, and {world.hits} crashes hit one")
     if doubtful > world.hits:
-        yield Violation("completion", f"{doubtful} are in doubt, and {world.hits} crashes hit one")
+        yield Violation("completion", f"{doubtful} are not recorded, and {world.hits} crashes hit one")
     begun = sum(row["begun"] for row in world.tables["completions"])
     if len(world.model["calls"]) > begun:
         yield Violation("completion", f"the model was asked {len(world.model['calls'])} times, and {begun} are noted")
 
 
-CHECKS = (_deliveries, _events, _runs, _reviews, _host_strictness, _completions)
+CHECKS = (_deliveries, _events, _runs, _ends, _uploads, _reviews, _host_strictness, _completions)
 
 
 def bought_again(world: World) -> int:
@@ -218,8 +252,20 @@ def bought_again(world: World) -> int:
     return sum(max(count - max(runs[about[what]], 1), 0) for what, count in bought.items())
 
 
+def unrecorded(world: World) -> int:
+    """How many completions of published heads the model gave and nobody wrote down: in doubt, as the model counts.
+
+    A run that a newer head ends in the middle of a call leaves one too, and no crash is needed for that.
+    """
+    heads = {row["id"]: (row["number"], row["head_sha"]) for row in world.tables["runs"]}
+    published = {heads[row["id"]] for row in world.tables["runs"] if row["state"] == "PUBLISHED"}
+    given = Counter((call["number"], world.heads[call["number"]][call["push"]]) for call in world.model["calls"])
+    kept = Counter(heads[row["run_id"]] for row in world.tables["completions"] if row["recorded"])
+    return sum(max(given[head] - kept[head], 0) for head in published)
+
+
 def in_doubt(world: World) -> int:
-    """How many completions were begun and never recorded, as the system itself counts them."""
+    """How many the system itself holds for doubtful: also those that may never have reached the model."""
     return sum(row["begun"] - row["recorded"] for row in world.tables["completions"])
 
 
@@ -239,7 +285,8 @@ def totals(world: World) -> dict[str, int]:
         "crashes": sum(row["crashes"] for row in runs),
         "waits": sum(row["waits"] for row in runs),
         "completions": len(world.model["calls"]),
-        "completions in doubt": in_doubt(world),
+        "completions not recorded": unrecorded(world),
+        "completions noted as in doubt": in_doubt(world),
         "completions bought again": bought_again(world),
         "drafts left": drafts_left(world),
         "reviews visible": sum(r["state"] != "PENDING" for p in world.host["pulls"].values() for r in p["reviews"]),

@@ -16,6 +16,7 @@ class Sender:
     def __init__(self, url: str, seconds: float = 10.0) -> None:
         self.sent: dict[str, Sent] = {}
         self.requests = 0
+        self.redeliveries = 0
         self.open = 0
         self._url = url
         self._client = httpx2.AsyncClient(trust_env=False, timeout=seconds)

@@ -36,6 +36,7 @@ CHUNKS = "artefact_chunks"
 _BOUNDS = {"serverSelectionTimeoutMS": 5_000, "connectTimeoutMS": 5_000, "socketTimeoutMS": 30_000}
 _MAJORITY_MS = 20_000
 _SOON = timedelta(seconds=1)
+_REASON = 300  # characters of what the driver says; then it repeats itself for each server
 _logger = log.get("artefacts")
 
 
@@ -166,7 +167,7 @@ def _errors() -> Iterator[None]:
     except DocumentTooLarge:
         raise
     except PyMongoError as error:
-        _logger.warning("document store lost", error=type(error).__name__)
+        _logger.warning("document store lost", error=type(error).__name__, reason=str(error)[:_REASON])
         raise AppError(
             Reason.UNAVAILABLE, f"The document store does not answer ({type(error).__name__}).", retry_after=_SOON
         ) from None

@@ -50,6 +50,8 @@ def parse(text: str) -> URL:
         raise ValueError("verify in API_RABBITMQ_URI must be verify_peer or verify_none")
     if verify == "verify_none":
         options["no_verify_ssl"] = "1"
+    if uri.scheme == "amqp" and (given := [name for name in (*_FILES, "no_verify_ssl") if name in options]):
+        raise ValueError(f"API_RABBITMQ_URI has {given[0]}, which needs amqps://; nothing would be encrypted")
     for name in _FILES:
         if name in options and not Path(options[name]).is_file():
             raise ValueError(f"{name} of API_RABBITMQ_URI names {options[name]}, which is no file")
@@ -58,4 +60,4 @@ def parse(text: str) -> URL:
 
 def place(uri: URL) -> str:
     """Answer the address as logs may say it: scheme, host, port and virtual host."""
-    return f"{uri.scheme}://{uri.host}:{uri.port}{uri.raw_path}"
+    return f"{uri.scheme}://{uri.host_subcomponent}:{uri.port}{uri.raw_path.rstrip('/')}"

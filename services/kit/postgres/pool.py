@@ -138,12 +138,26 @@ class Database:
             yield connection
         except _LOST as error:
             raise _unavailable(error) from None
+        except asyncpg.InternalClientError as error:
+            # A server that crashes says so on each connection, and the driver reads on until it hangs up: until then
+            # nothing can be sent, nor the connection be used again.
+            connection.terminate()
+            raise _unavailable(error) from None
         except (OSError, asyncpg.InterfaceError) as error:
             if _is_gone(connection):
                 raise _unavailable(error) from None
             raise  # a fault of ours, such as an argument of the wrong type: trying again would not help
         finally:
+            await self._give_back(connection)
+
+    async def _give_back(self, connection: Connection) -> None:
+        """Return a connection; what was committed on it is done, also if it breaks on its way back to the pool."""
+        assert self._pool is not None, "it came from there"
+        try:
             await self._pool.release(connection)
+        except (*_LOST, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            # the pool has ended the connection
+            _logger.warning("connection lost on its way back", error=type(error).__name__)
 
 
 def _is_gone(connection: Connection) -> bool:

@@ -1,6 +1,7 @@
 """Starts, watches and ends the child process; knows nothing of what it says."""
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from pathlib import Path
 from services.review.analyzers.frames import LENGTH, FrameError
 from services.review.analyzers.limits import Limits
 
+_PREFIX = "lintel-analysis-"
+_YOUNG_SECONDS = 60.0  # a folder may have been made and not be held yet
 _WATCH_SECONDS = 0.1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _MAX_ENTRIES = 20_000
@@ -27,9 +30,10 @@ class ChildProcess:
     Must be started from the thread of the event loop: the kernel ends the child when the thread that started it ends.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], folder: Path) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], folder: Path, held: int) -> None:
         self._popen = popen
         self._folder = folder
+        self._held: int | None = held  # a descriptor of the folder: whoever is killed lets go of it
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
         self._transports: list[asyncio.BaseTransport] = []
@@ -43,14 +47,17 @@ class ChildProcess:
     @classmethod
     async def start(cls, program: Path, limits: Limits, *, strict: bool) -> "ChildProcess":
         """Run `program` in isolated mode with pipes for stdin and stdout and nothing else; raises OSError."""
-        folder = Path(tempfile.mkdtemp(prefix="lintel-analysis-"))
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(held, fcntl.LOCK_EX)  # ends with this process, however that ends
         options = {"strict": strict, "limits": {name: getattr(limits, name) for name in _PROCESS_LIMITS}}
         try:
             popen = _popen(program, folder, json.dumps(options))
         except OSError:
+            os.close(held)
             _remove(folder)
             raise
-        child = cls(popen, folder)
+        child = cls(popen, folder, held)
         try:
             await child._connect()
         except BaseException:
@@ -135,6 +142,29 @@ class ChildProcess:
     def _finish(self) -> None:
         self._popen.wait()
         _remove(self._folder)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+def remove_left_behind(*, young: float = _YOUNG_SECONDS) -> int:
+    """Remove the folders of processes that were killed, with copies of files in them; answers how many.
+
+    One that is held, or was changed within `young` seconds, is left alone.
+    """
+    removed = 0
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # somebody else's, held, or gone meanwhile
+            if time.time() - folder.stat().st_mtime < young:
+                continue
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+                removed += not folder.exists()
+            finally:
+                os.close(held)
+    return removed
 
 
 def _popen(program: Path, folder: Path, options: str) -> subprocess.Popen[bytes]:

@@ -49,6 +49,7 @@ class RemoteModels:
             max_output_tokens=instructions.max_output_tokens,
             repository=run.ref.repository,
             pull_request_number=0 if run.is_local else run.ref.number,
+            person=run.creator,
             cache_key=question,
         )
         with rpc_errors():

@@ -25,7 +25,7 @@ class Result:
     stderr: str
 
 
-async def run(world: World, *arguments: str) -> Result:
+async def run(world: World, *arguments: str, command: str = "audit") -> Result:
     """Run the command as another process."""
     environ = {
         "LINTEL_URL": world.url,
@@ -35,7 +35,7 @@ async def run(world: World, *arguments: str) -> Result:
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos/gen'}",
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "audit", *arguments),
+        *(sys.executable, "-m", "cli", command, *arguments),
         env=environ,
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -19,7 +20,7 @@ def check_problem(answer: httpx2.Response, status: int, reason: str) -> dict[str
     problem: dict[str, object] = answer.json()
     assert problem.keys() == MEMBERS
     assert (problem["status"], problem["reason"]) == (status, reason)
-    assert problem["instance"] == answer.request.url.path
+    assert unquote(str(problem["instance"])) == answer.request.url.path
     assert problem["requestId"] == answer.headers["x-request-id"]
     assert problem["type"] == f"/docs#{reason.lower().replace('_', '-')}"
     return problem

@@ -16,6 +16,7 @@ from services.kit.bus.topology import Topology
 from tests.e2e.review.steps import CLEAN
 from tests.support.malicious import MaliciousBus
 from tests.support.postgres import Database
+from tests.support.rabbitmq import forget
 from tests.support.system import TOKEN, Repository, System, running_system
 
 
@@ -38,12 +39,15 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
     """The bus between the roles: in process, or what `EVERY_BUS` names."""
     kind: str = getattr(request, "param", "in_process")
     made: Bus = InProcessBus()
+    names = Topology(f"e2e-{uuid4().hex}")
     if kind == "rabbitmq":
-        made = RabbitMqBus(parse(request.getfixturevalue("rabbitmq_uri")), Topology(f"e2e-{uuid4().hex}"))
+        made = RabbitMqBus(parse(request.getfixturevalue("rabbitmq_uri")), names)
     elif kind.startswith("malicious"):
         made = MaliciousBus(made, int(kind.partition("-")[2]))
     yield made
     await made.close()
+    if kind == "rabbitmq":
+        await forget(request.getfixturevalue("rabbitmq_uri"), names)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aio_pika
 import asyncpg
 import pytest
 
@@ -20,11 +19,12 @@ from emulators.github import GitHubEmulator, deliver
 from migrations import documents
 from services.bootstrap import bootstrap
 from services.kit.bus.address import parse
-from services.kit.bus.topology import CONSUMERS, Topology
+from services.kit.bus.topology import Topology
 from tests.e2e.review.steps import BAD
 from tests.e2e.roles.processes import ROLES, WORKERS, Fleet
 from tests.support.mesh import CRYPTO_KEY, JWT_SECRET
 from tests.support.postgres import APPLICATION_ROLE, administer
+from tests.support.rabbitmq import forget
 from tests.support.system import SECRET, TOKEN, Repository, until
 
 DATABASE = "roles_on_their_own"
@@ -53,7 +53,7 @@ async def fleet(
     repository: Repository,
 ) -> AsyncIterator[Fleet]:
     await administer(postgres_server, f"CREATE DATABASE {DATABASE} TEMPLATE {postgres_template}")
-    await empty(rabbitmq_engine)
+    await forget(rabbitmq_engine.uri, Topology())  # what an earlier test left under the names of production
     directory = Path(tempfile.mkdtemp(prefix="lt-"))
     mongodb_uri = mongodb_engine.uri.replace("/?", f"/{DATABASE}?")
     await documents.run(mongodb_uri)
@@ -89,15 +89,6 @@ async def fleet(
         await owner.close()
         shutil.rmtree(directory, ignore_errors=True)
         await administer(postgres_server, f"DROP DATABASE {DATABASE} WITH (FORCE)")
-
-
-async def empty(engine: RabbitMqEngine) -> None:
-    """Remove what an earlier test left under the names of production."""
-    names = Topology()
-    async with await aio_pika.connect(parse(engine.uri)) as connection, connection.channel() as channel:
-        for consumer in CONSUMERS:
-            await channel.queue_delete(names.queue(consumer))
-            await channel.queue_delete(names.dead_queue(consumer))
 
 
 async def review(fleet: Fleet, emulator: GitHubEmulator, name: str) -> tuple[int, str]:

@@ -1,6 +1,8 @@
 """A forgotten password: by mail, or by a link that an owner passes on; and nobody learns who has an account."""
 
 import asyncio
+import base64
+import hashlib
 import re
 import ssl
 import subprocess
@@ -134,6 +136,8 @@ async def test_without_mail_an_owner_passes_the_link_on(world: World) -> None:
     assert match
     assert (await world.post("/auth/reset-password", token=match[1], password=NEW)).status_code == 200
     await world.login(password=NEW)
+    rows = await world.owner.fetch("SELECT actor_kind, action FROM orgs.audit_log ORDER BY sequence DESC LIMIT 2")
+    assert [tuple(row) for row in rows] == [("user", "password.update"), ("installation", "password_link.create")]
     stored = str(await world.owner.fetch("SELECT * FROM auth.password_resets"))
     assert match[1] not in stored
     unknown = await world.post("/auth/password-reset-links", world.mesh.local.key, email="nobody@example.com")
@@ -229,3 +233,16 @@ def test_urls_that_are_refused(url: str) -> None:
     with pytest.raises(ValueError) as caught:
         check_smtp_url(url)
     assert "hunter2" not in str(caught.value)
+
+
+async def test_the_page_of_the_link_runs_its_own_script_and_no_other(world: World) -> None:
+    answer = await world.get("/reset-password")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = answer.headers["content-security-policy"]
+    for kind in ("script", "style"):
+        (text,) = re.findall(rf"<{kind}>(.*?)</{kind}>", answer.text, re.DOTALL)
+        assert f"{kind}-src 'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in answer.text.replace("http-equiv", "")
+    assert answer.headers["referrer-policy"] == "no-referrer"

@@ -93,6 +93,8 @@ async def test_a_refresh_token_works_once_and_reuse_ends_the_family(world: World
     assert problem(dead) == (401, "UNAUTHENTICATED")
     await die(world, first["access_token"], second["access_token"], third["access_token"])
     assert await world.works(other["access_token"])  # another family
+    query = "SELECT count(*) FROM orgs.audit_log WHERE action = 'session.reuse'"
+    assert await world.owner.fetchval(query) == 1
     assert (await world.post("/auth/refresh", refresh_token=other["refresh_token"])).status_code == 200
 
 

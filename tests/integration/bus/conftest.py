@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-import aio_pika
 import pytest
 from lintel.events.v1 import pull_request_pb2
 
 from services.kit.bus.address import parse
 from services.kit.bus.port import Envelope
 from services.kit.bus.rabbitmq import RabbitMqBus
-from services.kit.bus.topology import CONSUMERS, Topology
+from services.kit.bus.topology import Topology
 from services.kit.bus.wire import PULL_REQUEST_CHANGED, seal
 from services.kit.errors import AppError, Reason
+from tests.support.rabbitmq import forget
 
 ORGANIZATION = uuid4()
 
@@ -72,13 +72,7 @@ async def topology(rabbitmq_uri: str) -> AsyncIterator[Topology]:
     """Names that no other test has; what was made under them is removed."""
     names = Topology(f"test-{uuid4().hex}")
     yield names
-    connection = await aio_pika.connect(parse(rabbitmq_uri))
-    async with connection, connection.channel() as channel:
-        for consumer in CONSUMERS:
-            await channel.queue_delete(names.queue(consumer))
-            await channel.queue_delete(names.dead_queue(consumer))
-        await channel.exchange_delete(names.events)
-        await channel.exchange_delete(names.dead)
+    await forget(rabbitmq_uri, names)
 
 
 @pytest.fixture

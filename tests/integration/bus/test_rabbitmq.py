@@ -15,7 +15,7 @@ from services.kit.bus.port import Envelope
 from services.kit.bus.rabbitmq import RabbitMqBus
 from services.kit.bus.topology import Topology
 from services.kit.bus.wire import PULL_REQUEST_CHANGED
-from services.kit.errors import AppError
+from services.kit.errors import AppError, Reason
 from services.kit.ids import new_id
 from tests.integration.bus.conftest import ORGANIZATION, Inbox, envelope
 from tests.support.system import until
@@ -104,7 +104,14 @@ async def test_what_can_not_be_read_is_dead_lettered_and_counted(
 ) -> None:
     rubbish = [b"\xff\xff", b"", b'{"id": 1}']
     one = envelope()
-    async with rabbit.subscription("review", inbox.accept):
+    recorded: list[tuple[str, bytes, str]] = []
+
+    async def reject(queue: str, data: bytes, reason: str) -> None:
+        recorded.append((queue, data, reason))
+        if len(recorded) == 1:
+            raise AppError(Reason.UNAVAILABLE)  # it is asked again: the row comes before the broker drops it
+
+    async with rabbit.subscription("review", inbox.accept, reject):
         await rabbit.publish([Envelope(new_id(), ORGANIZATION, PULL_REQUEST_CHANGED, data) for data in rubbish])
         await rabbit.publish([one])
         await inbox.has(one)
@@ -114,6 +121,8 @@ async def test_what_can_not_be_read_is_dead_lettered_and_counted(
 
         await until(all_are_dead)
     assert list(inbox.kept) == [one.id]
+    assert [data for _, data, _ in recorded] == [rubbish[0], *rubbish]
+    assert {queue for queue, _, _ in recorded} == {topology.queue("review")} and all(why for _, _, why in recorded)
     assert await waiting(rabbitmq_uri, topology.queue("review")) == 0
     async with operator(rabbitmq_uri) as channel:
         queue = await channel.get_queue(topology.dead_queue("review"))

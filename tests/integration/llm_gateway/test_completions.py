@@ -36,6 +36,13 @@ async def test_the_same_request_id_is_answered_again_and_not_paid_again(world: M
     assert '{"a": 1}' not in row["answer"]  # at rest it is encrypted
 
 
+async def test_a_stored_answer_that_cannot_be_read_any_more_is_asked_for_anew(world: Make) -> None:
+    made = await world(['{"a": 1}', '{"a": 2}'])
+    await made.complete(request_id="one")
+    await made.sql("UPDATE llm_gateway.calls SET answer = 'v1.0000000000000000.' || substr(answer, 21)")
+    assert (await made.complete(request_id="one")).text == '{"a": 2}'
+
+
 async def test_calls_of_the_same_moment_are_joined(world: Make) -> None:
     made = await world(lambda chat: {"n": 1})
     answers = await asyncio.gather(*(made.complete(request_id="joined") for _ in range(8)))

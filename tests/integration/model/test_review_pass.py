@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any
 
+import asyncpg
 import pytest
 from lintel.llm.v1 import llm_service_pb2 as pb
 from lintel.llm.v1.llm_service_pb2_grpc import LlmServiceStub
@@ -18,6 +19,7 @@ from services.review.model.review_pass import MAX_CALLS, MAX_CLAIMS, MAX_PACKS
 from services.review.model.templates import PROMPT_HASH, REVIEW, VERIFY
 from services.review.model_port import ModelChoice, SourceView
 from tests.integration.model.conftest import Make, Remembered, make_run
+from tests.support.postgres import Database
 from tests.unit.model.support import file, hunk, view
 
 SECRET = "ghp_" + "a1B2" * 10
@@ -290,6 +292,21 @@ async def test_the_name_of_a_call_depends_on_run_step_and_input_only(
         await made.model_pass.claims(make_run(number), SMALL)
     assert names[0] == names[1] != names[2]
     assert re.fullmatch(r"[0-9a-f-]{36}/review-0/[0-9a-f]{32}", names[0])
+
+
+async def test_a_spent_budget_is_a_failed_pass_that_says_until_when(bench: Make, database: Database) -> None:
+    made = await bench([])
+    run = make_run()
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("INSERT INTO llm_gateway.budget_locks (organization_id) VALUES ($1)", run.organization_id)
+    await owner.execute(
+        "INSERT INTO llm_gateway.budgets VALUES ($1, 'pullRequest', '', 'month', 1)", run.organization_id
+    )
+    await owner.close()
+    result = await made.model_pass.claims(run, SMALL)
+    assert result.failed and result.claims == ()
+    assert "budget of the pull request for the month" in result.reason and "it renews at" in result.reason
+    assert made.emulator.requests == []
 
 
 async def test_no_model_is_no_choice_and_no_request(bench: Make) -> None:

@@ -53,6 +53,7 @@ async def test_the_first_user_names_the_default_organisation(orgs: Orgs) -> None
     made = await orgs.organizations.create_with_owner(uuid4(), "a@example.com", "A", "Acme", is_open=False)
     found = await orgs.organizations.get(made)
     assert (found.name, found.is_default) == ("Acme", True)
+    assert [action for _, action, _ in await orgs.log(made)] == ["member.create", "organization.update"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from services.kit import retries
 from services.kit.bus.port import Envelope
 from services.kit.bus.wire import open_envelope
 from services.kit.errors import AppError, Reason
+from services.kit.postgres.audit import Actor
 from services.kit.postgres.pool import Database
 from services.webhooks.clients import seal_change
 from services.webhooks.deliveries import Deliveries, DeliveryWorker
@@ -25,6 +26,7 @@ from tests.support.postgres import Database as OneDatabase
 
 Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 ORGANIZATION = uuid4()
+SOMEBODY = Actor("user", "018f0000-0000-7000-8000-00000000000a")
 SECRET = "a webhook secret of the tests"
 HEAD = "a" * 40
 
@@ -238,16 +240,18 @@ async def test_one_that_failed_runs_again_when_it_is_sent_or_asked_for_again(
     assert await delivery(owner) == ("PROCESSED", "opened")
     assert await ingest(intake, body(), "one") is IngestOutcome.DUPLICATE
     (row,) = await owner.fetch("SELECT id FROM webhooks.deliveries")
-    await Deliveries(db).redeliver(ORGANIZATION, row["id"])
+    await Deliveries(db).redeliver(ORGANIZATION, row["id"], SOMEBODY)
     await drained(worker)
     assert len(await events(owner)) == 2  # a hint more than needed; the head has its review
+    told = await owner.fetch("SELECT action, resource_id, actor_id FROM orgs.audit_log")
+    assert [tuple(entry) for entry in told] == [("delivery.redeliver", str(row["id"]), SOMEBODY.id)]
 
 
 async def test_another_organisation_sees_and_runs_nothing(intake: Intake, db: Database, owner: Owner) -> None:
     await ingest(intake, body())
     (row,) = await owner.fetch("SELECT id FROM webhooks.deliveries")
     stranger = uuid4()
-    for call in (Deliveries(db).get(stranger, row["id"]), Deliveries(db).redeliver(stranger, row["id"])):
+    for call in (Deliveries(db).get(stranger, row["id"]), Deliveries(db).redeliver(stranger, row["id"], SOMEBODY)):
         with pytest.raises(AppError) as refused:
             await call
         assert refused.value.reason is Reason.NOT_FOUND

@@ -1,6 +1,7 @@
 """The manifests: valid by Kubernetes' own schemas, and the parts name each other rightly."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from services.kit.rpc.addresses import PORTS, AddressSettings
+from services.kit.telemetry import metrics
 from services.roles import ROLES
 
 ROOT = Path(__file__).parents[3]
@@ -114,3 +116,10 @@ def test_what_scales_is_there() -> None:
 
 def test_only_auth_has_the_secret_that_signs_tokens() -> None:
     assert [name for name, document in BASE.items() if "jwt-secret" in json.dumps(document)] == ["Deployment/auth"]
+
+
+def test_workers_are_scaled_by_a_metric_that_there_is() -> None:
+    text = (K8S / "production" / "autoscaling.yaml").read_text()
+    named = set(re.findall(r"(lintel_\w+)\{", text))
+    assert named
+    assert named <= {family.name for family in metrics.REGISTRY.collect()}

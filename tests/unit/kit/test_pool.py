@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -82,9 +83,23 @@ async def _deadlock(pool: Pool, connection: Connection) -> None:
     async with pool.tenant(uuid4()) as other:
         await connection.execute("SELECT pg_advisory_xact_lock(1)")
         await other.execute("SELECT pg_advisory_xact_lock(2)")
-        await asyncio.gather(
-            connection.execute("SELECT pg_advisory_xact_lock(2)"), other.execute("SELECT pg_advisory_xact_lock(1)")
-        )
+        both = connection.execute("SELECT pg_advisory_xact_lock(2)"), other.execute("SELECT pg_advisory_xact_lock(1)")
+        # Both to their end: a connection that is left in the middle of a statement can't be rolled back.
+        for ended in await asyncio.gather(*both, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
+
+
+async def test_a_connection_that_its_server_has_given_up_is_unavailable_and_not_used_again(pool: Pool) -> None:
+    async with pool.tenant(uuid4()) as connection:
+        first = connection.get_server_pid()
+    with pytest.raises(AppError) as caught:
+        async with pool.tenant(uuid4()) as connection:
+            # What asyncpg says between a server's last words and the end of the connection.
+            raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+    assert caught.value.reason is Reason.UNAVAILABLE
+    async with pool.tenant(uuid4()) as connection:
+        assert connection.get_server_pid() != first
 
 
 async def test_an_argument_of_the_wrong_type_is_our_fault_and_not_the_database_s(pool: Pool) -> None:
@@ -145,3 +160,20 @@ async def test_a_listener_hears_again_after_its_connection_was_cut(database: Dat
         await owner.execute("NOTIFY webhooks_outbox")
         await owner.close()
         await heard.get()
+
+
+async def test_what_was_committed_is_done_although_the_connection_breaks_on_its_way_back(
+    database: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset = asyncpg.connection.Connection.reset
+
+    async def break_first(self: Any, **options: Any) -> None:
+        await kill_all(database)
+        await reset(self, **options)
+
+    monkeypatch.setattr(asyncpg.connection.Connection, "reset", break_first)
+    async with pool.tenant(uuid4()) as connection:
+        answer = await connection.fetchval("SELECT 7")
+    monkeypatch.undo()
+    assert answer == 7
+    await pool.ping()

@@ -64,7 +64,7 @@ class AuditLogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportAuditLog(self, request, context):
-        """Streams every entry, oldest first, for keeping elsewhere and verifying there.
+        """Streams every entry, oldest first, for keeping elsewhere and verifying there; it ends with the last one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

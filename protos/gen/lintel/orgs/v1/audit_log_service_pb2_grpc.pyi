@@ -19,7 +19,7 @@ class AuditLogServiceStub:
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_log_service_pb2.ListAuditEntriesRequest, _audit_log_service_pb2.ListAuditEntriesResponse]
     """Lists entries, newest first."""
     ExportAuditLog: _aio.UnaryStreamMultiCallable[_audit_log_service_pb2.ExportAuditLogRequest, _audit_log_service_pb2.ExportAuditLogResponse]
-    """Streams every entry, oldest first, for keeping elsewhere and verifying there."""
+    """Streams every entry, oldest first, for keeping elsewhere and verifying there; it ends with the last one."""
     VerifyAuditLog: _aio.UnaryUnaryMultiCallable[_audit_log_service_pb2.VerifyAuditLogRequest, _audit_log_service_pb2.VerifyAuditLogResponse]
     """Follows the chain from the first entry to the last and tells whether it is whole."""
 
@@ -40,7 +40,7 @@ class AuditLogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_log_service_pb2.ExportAuditLogRequest,
         context: _aio.ServicerContext[_audit_log_service_pb2.ExportAuditLogRequest, _abc.AsyncIterator[_audit_log_service_pb2.ExportAuditLogResponse]],
     ) -> _abc.AsyncIterator[_audit_log_service_pb2.ExportAuditLogResponse]:
-        """Streams every entry, oldest first, for keeping elsewhere and verifying there."""
+        """Streams every entry, oldest first, for keeping elsewhere and verifying there; it ends with the last one."""
 
     @_abc_1.abstractmethod
     def VerifyAuditLog(

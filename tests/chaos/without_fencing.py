@@ -1,0 +1,8 @@
+"""The roles without fencing; see tests.chaos.sabotage."""
+
+import sys
+
+from tests.chaos.sabotage import run
+
+if __name__ == "__main__":
+    sys.exit(run("fencing"))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from emulators.github.cli import main as github
 from emulators.gitlab.cli import main as gitlab
-from emulators.openai.cli import main as openai
+from emulators.models import cli as models
 
 NAMES: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "github": (github, "api.github.com, serving a local git repository"),
     "gitlab": (gitlab, "a GitLab instance, serving a local git repository"),
-    "openai": (openai, "a chat completions server, whose model finds a needle"),
+    **{
+        name: (partial(models.main, name), f"{what}, whose model finds a needle")
+        for name, (_, what, _) in models.WIRES.items()
+    },
 }
 
 

@@ -100,7 +100,13 @@ def _operation(verb: str, path: str, operation: dict[str, Any]) -> Iterator[str]
 
 
 def _contents(holder: dict[str, Any]) -> str:
-    return "".join(_schema(content["schema"]) for content in holder.get("content", {}).values())
+    return "".join(_schema(content["schema"]) + _example(content) for content in holder.get("content", {}).values())
+
+
+def _example(content: dict[str, Any]) -> str:
+    if "example" not in content:
+        return ""
+    return f"<p>For example:</p><pre>{escape(json.dumps(content['example'], indent=2, ensure_ascii=False))}</pre>"
 
 
 def _schema(schema: dict[str, Any]) -> str:

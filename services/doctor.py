@@ -35,6 +35,7 @@ from services.webhooks.config import WebhooksSettings
 from services.webhooks.hosts import ADAPTERS
 from services.webhooks.hosts.base import HostError, StaticToken, UnauthorizedError
 
+_NO_MODEL = "none in the environment: analyzers review without one, but for organisations with a model of their own"
 SECONDS = 20.0  # of one check
 MODEL_SECONDS = 15.0
 MAX_SKEW = 5.0  # seconds; leases are the database's time, signatures of code hosts and providers are ours
@@ -156,7 +157,7 @@ async def _model() -> Finding:
     settings = load(LlmGatewaySettings)
     route = from_environment(settings.environment())
     if not route.candidates:
-        detail = "; ".join(route.notes) or "not configured: analyzers review without one"
+        detail = "; ".join(route.notes) or _NO_MODEL
         return Finding(
             "model", "warn" if route.notes else "ok", detail, "Set the variable named." if route.notes else ""
         )

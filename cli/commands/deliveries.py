@@ -1,6 +1,8 @@
 """`lintel deliveries` and `lintel dead-letters`: what the code hosts sent, what became of it, and once more."""
 
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import click
 
@@ -47,9 +49,9 @@ def list_deliveries(state: str | None, host: str, repository: str, limit: int, f
     elif not found:
         click.echo("No deliveries" + (" like that." if state or host or repository else " yet."), err=True)
     else:
-        head = ("ARRIVED", "ID", "HOST", "REPOSITORY", "EVENT", "STATE", "TRIES", "REASON")
-        names = ("createTime", "id", "host", "repository", "event", "state", "attempts", "reason")
-        tables.show_table(head, [[_cell(each[name]) for name in names] for each in found])
+        head = ("ARRIVED", "ID", "STATE", "HOST", "REPOSITORY", "EVENT", "TRIES", "REASON")
+        names = ("id", "state", "host", "repository", "event", "attempts", "reason")
+        tables.show_table(head, [_row(each, names) for each in found])
 
 
 @deliveries.command()
@@ -100,8 +102,8 @@ def list_dead_letters(limit: int, form: str) -> None:
         click.echo("No dead letters.", err=True)
     else:
         head = ("ARRIVED", "ID", "KIND", "ABOUT", "HOST", "REPOSITORY", "TRIES", "REASON")
-        names = ("createTime", "id", "kind", "topic", "host", "repository", "attempts", "reason")
-        tables.show_table(head, [[_cell(each[name]) for name in names] for each in found])
+        names = ("id", "kind", "topic", "host", "repository", "attempts", "reason")
+        tables.show_table(head, [_row(each, names) for each in found])
 
 
 @dead_letters.command("replay")
@@ -123,6 +125,10 @@ def replay_dead_letters(context: click.Context, letter_ids: tuple[str, ...], eve
             else:
                 click.echo(f"{letter_id} is handled again")
     context.exit(1 if failed else 0)
+
+
+def _row(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return [tables.moment(found["createTime"]), *(_cell(found[name]) for name in names)]
 
 
 def _cell(value: object) -> str:

@@ -94,10 +94,11 @@ def _headline(found: Status) -> str:
 
 def _table(found: Status) -> str:
     me = ChildStatus("supervisor", "running", found.pid, found.start_time, found.started_at)
-    lines = [f"  {'PROCESS':14}{'STATE':10}{'PID':>8}{'MEMORY':>10}{'UPTIME':>10}{'RESTARTS':>10}"]
+    width = max(len(child.name) for child in [me, *found.children]) + 2
+    lines = [f"  {'PROCESS':{width}}{'STATE':10}{'PID':>8}{'MEMORY':>10}{'UPTIME':>10}{'RESTARTS':>10}"]
     for child in [me, *found.children]:
         lines.append(
-            f"  {child.name:14}{child.state:10}{child.pid or '-':>8}{megabytes(_memory_of(child)):>10}"
+            f"  {child.name:{width}}{child.state:10}{child.pid or '-':>8}{megabytes(_memory_of(child)):>10}"
             f"{duration(time.time() - child.since) if child.pid and child.since else '-':>10}{child.restarts:>10}"
             + (f"  last: {child.last_exit}" if child.last_exit else "")
         )

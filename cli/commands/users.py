@@ -36,10 +36,9 @@ def list_users(form: str) -> None:
     elif not found:
         click.echo("No users yet: POST /auth/register makes the first one, who owns the organisation.", err=True)
     else:
-        names = ("email", "name", "role", "state", "createTime", "id")
-        tables.show_table(
-            ("EMAIL", "NAME", "ROLE", "STATE", "SINCE", "ID"), [[str(each[n]) for n in names] for each in found]
-        )
+        names = ("email", "name", "role", "state")
+        rows = [[*(str(each[n]) for n in names), tables.moment(each["createTime"]), str(each["id"])] for each in found]
+        tables.show_table(("EMAIL", "NAME", "ROLE", "STATE", "SINCE", "ID"), rows)
 
 
 @users.command("reset-password")

@@ -180,7 +180,13 @@ class Supervisor:
 
     def _until(self, condition: Callable[[], bool], what: str, needed: list[Child]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not condition():
+        ask_at = 0.0
+        while True:
+            # Not at each turn: a child that logs the question would wake us to ask it again.
+            if time.monotonic() >= ask_at:
+                if condition():
+                    return
+                ask_at = time.monotonic() + processes.POLL_SECONDS * 2
             for child in needed:
                 ended = child.reap()
                 if ended is not None:
@@ -188,7 +194,7 @@ class Supervisor:
                     raise StartError(f"{child.status.name} ended while starting ({ended}); {child.log.hint()}")
             if time.monotonic() > deadline:
                 raise StartError(f"{what} was not ready within {READY_SECONDS:.0f} s; {needed[0].log.hint()}")
-            self._tick(processes.POLL_SECONDS * 2)
+            self._tick(max(0.0, ask_at - time.monotonic()))
             self._check_stop()
 
     def _stop(self) -> None:

@@ -54,6 +54,7 @@ class System:
         self.address = reachable_address(bind_address(environment))
         self.engine = None if external_postgres(environment) else PostgresEngine(layout.postgres)
         self.has_edge = "gateway" in options.roles
+        self.is_whole = set(options.roles) >= set(ROLES)
         self.envoy_binary = (
             envoy.find_binary() if self.has_edge and environment.get("LINTEL_EDGE") != "direct" else None
         )
@@ -74,6 +75,9 @@ class System:
         status.sockets = str(self.sockets)
         status.address = self.address
         status.notes += self.ports.notes
+        if self.has_edge and not self.is_whole:
+            missing = ", ".join(role for role in ROLES if role not in self.options.roles)
+            status.notes.append(f"without {missing}, so /health says down, and what they serve answers 503")
         if external_broker(self._environment):
             status.notes.append("RabbitMQ is the one the environment names, so each role is a process of its own")
         if external_documents(self._environment):
@@ -183,16 +187,16 @@ class System:
         return self.engine.dsn(DATABASE, user) if self.engine else None
 
     def application_is_ready(self) -> bool:
-        """Ask the gateway, or where it is not among the roles every internal socket, whether it serves."""
+        """Ask the gateway whether everything serves; where some roles do not run here, the sockets of those that do."""
         if self.has_edge and self.direct:
             return self.edge_is_ready()
-        if self.has_edge:
+        if self.has_edge and self.is_whole:
             return answers(str(self.sockets / "gateway.sock"))
         return all(accepts(self.sockets / f"{role}.sock") for role in self.options.roles if not role.endswith("worker"))
 
     def edge_is_ready(self) -> bool:
-        """Ask the gateway at the public port whether it serves."""
-        return answers((self.address, self.ports.edge))
+        """Ask the gateway at the public port whether it serves, which it does not say while a role is missing."""
+        return answers((self.address, self.ports.edge), "/health/ready" if self.is_whole else "/health/live")
 
     def close(self) -> None:
         """Let go of logs, descriptors and private directories; the children must be gone."""

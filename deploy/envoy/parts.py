@@ -12,7 +12,13 @@ STREAM_SECONDS = 1800
 HOSTS = ("github", "gitlab", "bitbucket", "azure-repos", "forgejo")
 WEBHOOK_PATH = f"/({'|'.join(HOSTS)})/webhook(/[^/]+)?"
 HEALTH_PATH = "/health(/live|/ready)?"
-STREAM_PATH = "/.*/events|/audit-log/export"  # answered as server-sent events; a test holds it against the protos
+SLOW_PATHS = (  # what the protos give more than ten seconds; a test holds them against the protos
+    "/audit-log/verify",
+    "/organization/parameters/models",
+    "/organization/parameters/test-byok",
+)
+SLOW_SECONDS = 125
+STREAM_PATH = "/.*/events"  # answered as server-sent events; a test holds it against the protos
 REFLECTION = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 HEALTH = "grpc.health.v1.Health"
 
@@ -92,6 +98,7 @@ def edge_routes(services: Iterable[tuple[str, str]], *, with_reflection: bool) -
             "route": {"cluster": "gateway_streams", "timeout": "0s", "idle_timeout": "60s"}
             | {"max_stream_duration": {"max_stream_duration": f"{STREAM_SECONDS}s"}},
         },
+        *({"match": {"path": path}, "route": {"cluster": "gateway", **_SLOW}} for path in SLOW_PATHS),
         {
             "match": {"prefix": "/", "headers": [_method("GET")]},
             "route": {"cluster": "gateway", "timeout": "15s", "retry_policy": _RETRY},
@@ -183,6 +190,7 @@ _RETRY = {
     "num_retries": 2,
     "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.25s"},
 }
+_SLOW = {"timeout": f"{SLOW_SECONDS}s", "idle_timeout": f"{SLOW_SECONDS}s"}
 _UNBUFFERED = {
     "envoy.filters.http.buffer": {"@type": f"{_EXTENSION}.filters.http.buffer.v3.BufferPerRoute", "disabled": True}
 }

@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
-
-from emulators.openai.shapes import ChatRequest
+from typing import Any, Protocol
 
 _FILE = re.compile(r'^### file ("(?:[^"\\]|\\.)*")')
 _CLAIM = re.compile(r"^### claim (\d+) ", re.MULTILINE)
 
 
-def needle_reviewer(needle: str, *, severity: str = "medium") -> Callable[[ChatRequest], dict[str, Any]]:
+class Asked(Protocol):
+    """What a request for an answer has, whatever its wire."""
+
+    @property
+    def instructions(self) -> str:
+        """What the model is told to do."""
+
+    @property
+    def user(self) -> str:
+        """What it is told to look at."""
+
+
+def needle_reviewer(needle: str, *, severity: str = "medium") -> Callable[[Asked], dict[str, Any]]:
     """Answer a script for the emulator: each added line with `needle` is a finding, every claim is kept."""
 
-    def answer(chat: ChatRequest) -> dict[str, Any]:
-        if '"verdicts"' in chat.system or _CLAIM.search(chat.user):
+    def answer(chat: Asked) -> dict[str, Any]:
+        if '"verdicts"' in chat.instructions or _CLAIM.search(chat.user):
             indices = sorted({int(number) for number in _CLAIM.findall(chat.user)})
             return {"verdicts": [{"index": i, "keep": True, "reason": "the line is there"} for i in indices]}
         return {"findings": [_finding(path, line, needle, severity) for path, line in _added(chat.user, needle)]}

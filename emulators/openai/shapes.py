@@ -94,6 +94,11 @@ class ChatRequest(_Strict):
         return "\n".join(m.content for m in self.messages if m.role == "system")
 
     @property
+    def instructions(self) -> str:
+        """The same, by the name that it has on every wire."""
+        return self.system
+
+    @property
     def user(self) -> str:
         """What the user messages say."""
         return "\n".join(m.content for m in self.messages if m.role == "user")

@@ -8,10 +8,12 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from gateway.openapi.comments import comments
 from gateway.openapi.errors import error_responses, problem_responses
+from gateway.openapi.examples import EXAMPLES
 from gateway.openapi.fixed import OPEN, fixed_paths, problem_schema
 from gateway.openapi.schemas import Schema, Schemas
 from gateway.transcode.request import STREAM_SECONDS, is_query_field
 from gateway.transcode.rules import Rule
+from services.kit.rpc.resources import id_path
 
 _DESCRIPTION = (
     "Send `Authorization: Bearer` with an access token or an API key. Errors are `application/problem+json`; `reason` "
@@ -88,7 +90,10 @@ def _operation(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         assert target is not None  # checked when the rule was read
         schema = schemas.reference(target, is_request=True, skip=skip)
         needed = "required" in schemas.components.get(schema.get("$ref", "").rpartition("/")[2], {})
-        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
+        content: dict[str, Any] = {"schema": schema}
+        if (example := EXAMPLES.get(operation["operationId"])) is not None:
+            content["example"] = example
+        operation["requestBody"] = {"required": needed, "content": {"application/json": content}}
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in _headers(rule)]
     return operation
 
@@ -115,7 +120,7 @@ def _success(rule: Rule, schemas: Schemas) -> dict[str, Any]:
         return {"description": text, "content": {"text/event-stream": {"schema": _event(schema)}}}
     told = comments().get(rule.method.output_type.full_name) or "Done."
     answer: dict[str, Any] = {"description": told, "content": {"application/json": {"schema": schema}}}
-    if rule.success_status == 201:
+    if rule.success_status == 201 and id_path(rule.method.output_type):
         answer["headers"] = {"Location": {"description": "Where it is now.", "schema": {"type": "string"}}}
     return answer
 
@@ -127,7 +132,7 @@ def _event(message: Schema) -> Schema:
         "type": "object",
         "properties": {
             "id": {"type": "string", "pattern": "^[0-9]+$"},
-            "event": {"enum": ["end", "error"], "description": "How the stream ends; what comes before has none."},
+            "event": {"enum": ["message", "end", "error"], "description": "Left out where it is `message`."},
             "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"anyOf": told}},
         },
         "required": ["data"],

@@ -15,7 +15,6 @@ from services.kit.errors import AppError, Reason, Violation
 from services.kit.rpc.context import request_id
 from services.kit.rpc.middlewares import CLIENT_ADDRESS, REQUEST_ID
 
-UNARY_SECONDS = 10.0  # below the 15 s of the edge proxy, so that the layer that knows the reason reports it
 STREAM_SECONDS = 1800.0
 BODY_SECONDS = 10.0
 _KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
@@ -76,7 +75,7 @@ def _client_address(request: Request) -> str:
 
 def seconds_for(rule: Rule, request: Request) -> float:
     """Answer how long the RPC may take: what X-Request-Timeout says in seconds, never more than our own bound."""
-    bound = STREAM_SECONDS if rule.is_stream else UNARY_SECONDS
+    bound = STREAM_SECONDS if rule.is_stream else rule.seconds
     given = request.headers.get("x-request-timeout")
     if given is None:
         return bound

@@ -12,6 +12,8 @@ from gateway.public import PublicService
 
 _VARIABLE = re.compile(r"^\{([a-z][a-z0-9_]*)\}$")
 _LITERAL = re.compile(r"^[A-Za-z0-9._~-]+$")
+UNARY_SECONDS = 10.0  # below the 15 s of the edge proxy, so that the layer that knows the reason reports it
+MAX_SECONDS = 120  # of a slower one
 VERBS = ("get", "put", "post", "delete", "patch")
 
 
@@ -38,6 +40,7 @@ class Rule:
     role: str
     success_status: int
     is_open: bool
+    seconds: float = UNARY_SECONDS  # that the answer may take
 
     @property
     def path(self) -> str:
@@ -106,7 +109,10 @@ def _rule(method: MethodDescriptor, role: str, http: http_pb2.HttpRule, rest: op
             raise RuleError(f"{method.full_name}: the body field {http.body} is not a message of the request")
     if method.server_streaming and verb != "get":
         raise RuleError(f"{method.full_name}: a server stream must be a GET")
-    return Rule(verb.upper(), segments, http.body, method, role, rest.success_status or 200, rest.open)
+    if not 0 <= rest.seconds <= MAX_SECONDS:
+        raise RuleError(f"{method.full_name}: an answer takes at most {MAX_SECONDS} seconds")
+    seconds = float(rest.seconds) or UNARY_SECONDS
+    return Rule(verb.upper(), segments, http.body, method, role, rest.success_status or 200, rest.open, seconds)
 
 
 def _segments(method: MethodDescriptor, template: str) -> Iterator[Segment]:

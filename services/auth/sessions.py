@@ -32,6 +32,8 @@ from services.kit.rpc import access_tokens
 from services.kit.telemetry import log
 
 _logger = log.get("sessions")
+# One text for every reason: whoever tries tokens learns nothing from it.
+_SIGN_IN_ANEW = "The refresh token is not valid, or not any more; sign in again."
 
 
 class Sessions:
@@ -90,10 +92,10 @@ class Sessions:
         old = digest(refresh_token)
         session = await self._store.find_by_token(old)
         if session is None:
-            raise AppError(Reason.UNAUTHENTICATED)
+            raise AppError(Reason.UNAUTHENTICATED, _SIGN_IN_ANEW)
         if await self._member(session.user_id, session.organization_id) is None:
             await self._store.end(session, self._now(), "inactive")
-            raise AppError(Reason.UNAUTHENTICATED)
+            raise AppError(Reason.UNAUTHENTICATED, _SIGN_IN_ANEW)
         now = self._now()
         secret, token = self._refresh_token(session, now)
         turn = await self._store.exchange(session, old, token)
@@ -105,7 +107,7 @@ class Sessions:
                 organization_id=str(session.organization_id),
             )
         if turn is not Turn.EXCHANGED:
-            raise AppError(Reason.UNAUTHENTICATED)
+            raise AppError(Reason.UNAUTHENTICATED, _SIGN_IN_ANEW)
         return self._tokens(session, secret, now)
 
     async def logout(self, session_id: UUID | None, user_id: UUID | None, refresh_token: str) -> None:

@@ -79,6 +79,12 @@ def to_app_error(error: ProviderError, candidate: Candidate, others: str = "") -
     return AppError(reason, words, retry_after=wait, fault=error.fault.value, model=candidate.name)
 
 
+def _dollars(micros: int) -> str:
+    """Answer an amount with two decimals, or with as many as a smaller part of a cent needs."""
+    whole = f"{micros / MICROS:.6f}".rstrip("0")
+    return whole if len(whole.partition(".")[2]) > 2 else f"{micros / MICROS:.2f}"
+
+
 def budget_error(spent: Spent, now_left: timedelta) -> AppError:
     """Answer the refusal of a call that a budget has no room for."""
     standing = spent.standing
@@ -92,7 +98,7 @@ def budget_error(spent: Spent, now_left: timedelta) -> AppError:
     until = standing.renew_time.strftime("%Y-%m-%dT%H:%M:%SZ")
     return AppError(
         Reason.BUDGET_SPENT,
-        f"The model budget of {what} for the {budget.period.value} ({budget.limit_micros / MICROS:.2f} USD) has no "
+        f"The model budget of {what} for the {budget.period.value} ({_dollars(budget.limit_micros)} USD) has no "
         f"room for this call; it renews at {until}. An owner can raise it with PUT /usage/budget.",
         retry_after=max(now_left, timedelta(seconds=1)),
         scope=budget.scope.value,

@@ -21,7 +21,7 @@ ALLOWED: Mapping[Resource, Mapping[Role, tuple[Action, ...]]] = {
     Resource.PARAMETERS: {_OWNER: _ALL},
     Resource.MODEL_KEYS: {_OWNER: _ALL},
     Resource.SSO: {_OWNER: _ALL},
-    Resource.AUDIT_LOG: {_OWNER: _ALL, _BILLING: _READ, _ADMIN: _READ},
+    Resource.AUDIT_LOG: {_OWNER: _ALL, _BILLING: _READ, _ADMIN: _READ, _CONTRIBUTOR: _READ},
     Resource.USERS: {_OWNER: _ALL, _BILLING: _READ},
     Resource.INVITATIONS: {_OWNER: _ALL, _BILLING: _READ},
     Resource.REPOSITORY_ASSIGNMENTS: {_OWNER: _ALL, _BILLING: _READ},

@@ -10,7 +10,6 @@ _ORGANIZATIONS = "/lintel.orgs.v1.OrganizationService/"
 _PARAMETERS = "/lintel.orgs.v1.ParameterService/"
 _PERMISSIONS = "/lintel.orgs.v1.PermissionService/"
 _USERS = "/lintel.orgs.v1.UserService/"
-_AUDITORS = frozenset({"owner", "billing_manager", "repo_admin"})
 _USER_READERS = frozenset({"owner", "billing_manager"})
 
 PUBLIC: Policy = {
@@ -40,9 +39,9 @@ PUBLIC: Policy = {
     _PERMISSIONS + "CanAccess": read(EVERYONE),
     _PERMISSIONS + "GetAssignedRepositories": read(EVERYONE),  # of others: those who may read users
     _PERMISSIONS + "AssignRepositories": write(OWNER, is_idempotent=True),
-    _AUDIT_LOG + "ListAuditEntries": read(_AUDITORS),
-    _AUDIT_LOG + "ExportAuditLog": read(_AUDITORS, deadline=timedelta(minutes=30)),
-    _AUDIT_LOG + "VerifyAuditLog": read(_AUDITORS, deadline=timedelta(minutes=5)),
+    _AUDIT_LOG + "ListAuditEntries": read(EVERYONE),
+    _AUDIT_LOG + "ExportAuditLog": read(EVERYONE, deadline=timedelta(minutes=30)),
+    _AUDIT_LOG + "VerifyAuditLog": read(EVERYONE, deadline=timedelta(minutes=5)),
     _ANALYTICS + "TrackEvent": write(EVERYONE),  # about oneself
     _ANALYTICS + "GetMetrics": read(OPERATORS),
 }

@@ -34,7 +34,7 @@ from services.review.model.review_pass import TwoCallPass
 from services.review.pipeline import Pipeline
 from services.review.reviews import Reviews
 from services.review.runs import CHANNEL, UNLIMITED, Runs
-from services.review.server import CodeReviewServer, InboxServer
+from services.review.server import CANCEL_REVIEW, CodeReviewServer, InboxServer
 from services.review.sources import UploadSource
 from services.review.upkeep import upkeep
 from services.review.worker import Worker
@@ -69,7 +69,10 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             policy.PUBLIC,
             authenticator=authenticator(mesh, "review", stack),
             with_reflection=mesh.has_reflection,
-            repeatable=Repeatable(IdempotencyKeys(database, "review"), {CREATE_LOCAL_REVIEW: local.replay}),
+            repeatable=Repeatable(
+                IdempotencyKeys(database, "review"),
+                {CREATE_LOCAL_REVIEW: local.replay, CANCEL_REVIEW: answering.replay_cancel},
+            ),
         )
         internal = RpcServer(
             "review",

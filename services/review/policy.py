@@ -15,7 +15,7 @@ PUBLIC: Policy = {
     _SERVICE + "ListFindings": read(REVIEWERS),
     _SERVICE + "GetReceipt": read(REVIEWERS),
     _SERVICE + "WatchReview": read(REVIEWERS, deadline=timedelta(minutes=30)),
-    _SERVICE + "CancelReview": write(REVIEWERS - {"contributor"}, is_idempotent=True),
+    _SERVICE + "CancelReview": write(REVIEWERS - {"contributor"}),  # a second time it is over
     _LOCAL + "CreateLocalReview": write(REVIEWERS, deadline=timedelta(seconds=30)),
     _LOCAL + "UploadSource": write(REVIEWERS, deadline=UPLOAD_DEADLINE),
 }

@@ -22,7 +22,7 @@ _DUE = (
 )
 # The organisations in the order of their turns; of each, the run that is due first and whose lock is free.
 _FIRST_DUE = (
-    f"{turns('review.runs', RunState.QUEUED)} SELECT due.id FROM turn CROSS JOIN LATERAL ("  # noqa: S608
+    turns("review.runs", "state = 'QUEUED'") + " SELECT due.id FROM turn CROSS JOIN LATERAL ("  # noqa: S608
     "SELECT p.id FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
     f"WHERE r.organization_id = turn.organization_id AND {_DUE} ORDER BY r.available_at LIMIT 1 "
     "FOR UPDATE OF p SKIP LOCKED) AS due WHERE (SELECT count(*) FROM review.runs o "

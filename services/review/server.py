@@ -19,6 +19,8 @@ from services.review.reviews import Reviews
 from services.review.runs import Runs
 from services.review.viewer import Viewer
 
+CANCEL_REVIEW = "/lintel.review.v1.CodeReviewService/CancelReview"
+
 
 class CodeReviewServer(CodeReviewServiceServicer):
     """lintel.review.v1.CodeReviewService."""
@@ -64,6 +66,10 @@ class CodeReviewServer(CodeReviewServiceServicer):
         """Stream the review at each change."""
         async for row in self._reviews.watch(Viewer.of(principal()), UUID(request.id)):
             yield pb.WatchReviewResponse(review=review(row))
+
+    async def replay_cancel(self, review_id: str) -> pb.CancelReviewResponse:
+        """Answer again what ending this review answered: how it is now. Raises AppError NOT_FOUND."""
+        return pb.CancelReviewResponse(review=review(await self._reviews.get(Viewer.of(principal()), UUID(review_id))))
 
     async def CancelReview(self, request: pb.CancelReviewRequest, context: RpcContext) -> pb.CancelReviewResponse:  # noqa: N802
         """End a review that has not come to its end."""

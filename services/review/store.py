@@ -19,7 +19,7 @@ _REVIEW = (
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id "
 )
 _STEP = "run_id = $1 AND step = $2 AND input_sha256 = $3"
-_CLAIM_ENVELOPE = claim_next("review.inbox", "RECEIVED")
+_CLAIM_ENVELOPE = claim_next("review.inbox", "state = 'RECEIVED'")
 
 _DEAD = "id, topic, reason, attempts, octet_length(envelope) AS size, create_time, state, organization_id"
 _MEASURE = (

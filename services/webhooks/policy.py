@@ -13,7 +13,7 @@ PUBLIC: Policy = {
     _DELIVERIES + "GetDelivery": read(OPERATORS),
     _DELIVERIES + "RedeliverDelivery": write(OPERATORS, is_idempotent=True),
     _DELIVERIES + "ListDeadLetters": read(OPERATORS),
-    _DELIVERIES + "ReplayDeadLetter": write(OWNER, is_idempotent=True),
+    _DELIVERIES + "ReplayDeadLetter": write(OWNER),  # a second time it is no longer dead
 }
 INTERNAL: Policy = {
     "/lintel.webhooks.v1.IngestService/Ingest": internal("gateway", is_idempotent=True, deadline=timedelta(seconds=5)),

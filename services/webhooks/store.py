@@ -16,7 +16,7 @@ _SHOWN = (
     "SELECT id, host, host_delivery_id, event, state, reason, attempts, octet_length(body) AS body_size, "
     "repository, create_time, update_time FROM webhooks.deliveries "
 )
-_CLAIM_DELIVERY = claim_next("webhooks.deliveries", DeliveryState.RECEIVED)
+_CLAIM_DELIVERY = claim_next("webhooks.deliveries", "state = 'RECEIVED'")
 
 _MEASURE = (
     "SELECT (SELECT count(*) FROM (SELECT FROM webhooks.deliveries WHERE state = 'RECEIVED' LIMIT $1) d) AS received, "

@@ -185,6 +185,7 @@ class Driver:
                 await self._count(process.pid)
             elif role == "models":
                 await self._note_doubt()
+                self._later(self._note_doubt(), 1, 1)
             self._down.add(name)
             process.kill()
             self.tally.note(f"kill {role}", hit)
@@ -203,6 +204,8 @@ class Driver:
             self.tally.note(f"pause {role}", hit)
 
             async def resume() -> None:
+                if role == "worker":
+                    await self._note_doubt(process.pid)
                 process.resume()
                 self._down.discard(name)
 
@@ -263,6 +266,7 @@ class Driver:
         self.tally.note("kill postgres", hit)
         await asyncio.sleep(self._chance.uniform(0.1, 2))
         await self.world.postgres.call("start")
+        await self._note_doubt()
 
     async def _kill_rabbitmq(self) -> None:
         await self._kill_engine("kill rabbitmq", "broker", self.world.broker, self._is_anything_on_its_way)
@@ -323,6 +327,7 @@ class Driver:
             self.tally.note(f"pause {name}", hit)
 
             async def go_on() -> None:
+                await self._note_doubt()
                 _signal(family, signal.SIGCONT)
                 self._down.discard(name)
 
@@ -366,6 +371,7 @@ class Driver:
         proxy.freeze()
 
         async def thaw() -> None:
+            await self._note_doubt()  # what was begun meanwhile
             if self._chance.random() < 0.5:
                 proxy.cut()  # half-open for a while, then gone
             proxy.thaw()

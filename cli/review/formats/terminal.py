@@ -45,7 +45,8 @@ def totals(outcome: Outcome) -> str:
     if answer.receipt.model_failure:
         asked = f"the model failed ({models})" if models else "the model failed"
     else:
-        asked = f"models: {models}" if models else "no model"
+        was_asked = any(model.calls for model in answer.receipt.models)
+        asked = f"models: {models}" if was_asked else f"{models} was not asked" if models else "no model"
     return visible(f"{said}; {scope}; {asked}.")
 
 

@@ -32,16 +32,16 @@ Replay = Callable[[str], Awaitable[Message]]  # id of a resource -> the answer t
 
 
 def idempotency(keys: IdempotencyKeys, replays: Mapping[str, Replay], answers: Mapping[str, Descriptor]) -> Middleware:
-    """Honour the key on public calls that change something and are not repeatable by themselves.
+    """Honour the key on public calls that change something.
 
-    `replays` says by full method name how to answer again; a method without one answers with the id alone. `answers`
-    are the types of the answers. Raises AppError: IDEMPOTENCY_KEY_REUSED, or IDEMPOTENCY_KEY_BUSY while the first call
-    is on its way.
+    What is repeatable by itself is done again, and only held against the first request. `replays` says by full method
+    name how to answer the others again; a method without one answers with the id alone. `answers` are the types of the
+    answers. Raises AppError: IDEMPOTENCY_KEY_REUSED, or IDEMPOTENCY_KEY_BUSY while the first call is on its way.
     """
 
     async def middleware(call: Call, proceed: Next) -> None:
         given = call.metadata.get(HEADER, "")
-        if not given or call.request is None or call.rule.is_idempotent or not call.rule.writes or call.rule.is_open:
+        if not given or call.request is None or not call.rule.writes or call.rule.is_open:
             await proceed()
             return
         if len(given) > MAX_KEY:
@@ -49,7 +49,10 @@ def idempotency(keys: IdempotencyKeys, replays: Mapping[str, Replay], answers: M
         key = _key(call, call.request, given)
         found = await keys.take(key, ids.new_id(), call.rule.deadline + _SPARE)
         call.log["idempotency"] = found.turn.name.lower()
-        call.response = await _again(call, found, replays, answers)
+        if call.rule.is_idempotent and found.turn is not Turn.MISUSED:
+            call.response = None
+        else:
+            call.response = await _again(call, found, replays, answers)
         if call.response is None:
             await _first(call, proceed, keys, key, found)
 

@@ -46,9 +46,12 @@ class LocalReviews:
                     await staging.add(piece)
                 try:
                     await staging.keep(self._artefacts, who.organization_id, run_id)
-                except BaseException:
-                    with contextlib.suppress(AppError):  # the sweep does it later
-                        await self._artefacts.delete(who.organization_id, run_id)
+                except BaseException as error:
+                    # A store that does not answer is not waited for a second time: the caller's deadline would pass,
+                    # and hide the reason.
+                    if not (isinstance(error, AppError) and error.reason is Reason.UNAVAILABLE):
+                        with contextlib.suppress(AppError):  # the sweep does it later
+                            await self._artefacts.delete(who.organization_id, run_id)
                     raise
         # From here on the review belongs to the organisation, even if the caller does not wait for the answer.
         return await asyncio.shield(self._begin(who, options, run_id))

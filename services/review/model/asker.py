@@ -133,8 +133,10 @@ class Asker:
         try:
             return await self.models.complete(self.run, name, instructions, prompt, digest)
         except BaseException as error:  # also when it takes too long for us
-            self._account(self.described.provider, self.described.model).calls += 1
-            if isinstance(error, AppError) and error.reason in _KNOWN_ENDS:
+            reason = error.reason if isinstance(error, AppError) else None
+            if reason is not Reason.BUDGET_SPENT:  # which is said before any call is made
+                self._account(self.described.provider, self.described.model).calls += 1
+            if reason in _KNOWN_ENDS:
                 await self.checkpoints.give_up(self.run, f"model/{step}", digest)
             raise
 

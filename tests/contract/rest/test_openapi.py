@@ -10,6 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 
+from gateway.openapi.__main__ import main
+from gateway.openapi.examples import EXAMPLES
 from gateway.problems import http_status
 from gateway.public import PUBLIC_SERVICES
 from gateway.transcode.rules import read_rules
@@ -17,7 +19,8 @@ from gateway.webhooks import HEADERS
 from services.kit.errors import AppError, Reason
 from tests.integration.edge.upstream import ID, Upstream
 
-SCHEMA = Path(__file__).parents[2] / "fixtures" / "openapi" / "schema-3.1-2022-10-07.json"
+ROOT = Path(__file__).parents[3]
+SCHEMA = ROOT / "tests" / "fixtures" / "openapi" / "schema-3.1-2022-10-07.json"
 
 
 @pytest.fixture
@@ -84,6 +87,23 @@ async def test_answers_fit_their_schemas(
         check(document, schema, answer.json())
     upstream.script.error = AppError(Reason.NOT_FOUND)
     check(document, {"$ref": "#/components/schemas/Problem"}, (await rest.get("/organization")).json())
+
+
+async def test_every_body_has_an_example_that_fits(document: dict[str, Any]) -> None:
+    bodies = {
+        o["operationId"]: o["requestBody"]["content"]["application/json"]
+        for verbs in document["paths"].values()
+        for o in verbs.values()
+        if "requestBody" in o and o["tags"] != ["Webhooks"]
+    }
+    assert bodies.keys() == EXAMPLES.keys()
+    for content in bodies.values():
+        check(document, content["schema"], content["example"])
+
+
+def test_the_committed_document_is_the_one_that_is_served(tmp_path: Path) -> None:
+    main(tmp_path / "openapi.json")
+    assert (tmp_path / "openapi.json").read_text() == (ROOT / "docs" / "openapi.json").read_text()
 
 
 async def test_declared_rules_are_told(document: dict[str, Any]) -> None:

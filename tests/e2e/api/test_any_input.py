@@ -1,7 +1,7 @@
 """Schemathesis: what the document allows, and what it does not, is answered as the document says, and never with 5xx.
 
-Every operation, through Envoy, as each kind of caller. The inputs are the same in every run; LINTEL_TEST_EXAMPLES asks
-for more of them.
+Every operation, through Envoy, as each kind of caller; owner and contributor signed up by the API itself. The inputs
+are the same in every run; LINTEL_TEST_EXAMPLES asks for more of them.
 """
 
 import os
@@ -33,7 +33,7 @@ CHECKS: list[Any] = [
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("caller", ["owner", "nobody"])
+@pytest.mark.parametrize("caller", ["owner", "contributor", "nobody"])
 def test_every_operation_answers_as_it_says(api: Api, caller: str, record_property: Any) -> None:
     headers = api.headers(caller)
     schema = schemathesis.openapi.from_dict(api.document)

@@ -12,6 +12,7 @@ import pytest
 from cli.engines import processes
 from cli.engines.postgres import PostgresEngine
 from cli.supervisor.ports import find_free
+from cli.supervisor.system import answers
 from tests.e2e.supervisor.helpers import CommandLine, wait_until
 from tests.support.postgres import Database
 
@@ -67,6 +68,15 @@ def test_up_second_up_status_logs_restart_down_and_clean(command_line: CommandLi
     assert command_line.layout.postgres.exists()
     assert command_line.run("clean", "--yes").returncode == 0
     assert not command_line.layout.state.exists()
+
+
+def test_some_roles_are_ready_without_the_others(command_line: CommandLine) -> None:
+    done = command_line.up("orgs", "auth", "gateway")
+    assert done.returncode == 0, done.stderr
+    assert "without llm_gateway, webhooks, webhooks_worker, review, review_worker" in done.stdout
+    assert command_line.status.phase == "ready"
+    assert answers(("127.0.0.1", command_line.port), "/docs")
+    assert not command_line.serves()
 
 
 def test_a_taken_port_says_which_process_has_it_and_what_to_do(command_line: CommandLine) -> None:

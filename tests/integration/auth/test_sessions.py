@@ -91,6 +91,7 @@ async def test_a_refresh_token_works_once_and_reuse_ends_the_family(world: World
     assert problem(reused) == (401, "UNAUTHENTICATED")
     dead = await world.post("/auth/refresh", refresh_token=third["refresh_token"])
     assert problem(dead) == (401, "UNAUTHENTICATED")
+    assert "sign in again" in dead.json()["detail"] and dead.json()["detail"] == reused.json()["detail"]
     await die(world, first["access_token"], second["access_token"], third["access_token"])
     assert await world.works(other["access_token"])  # another family
     query = "SELECT count(*) FROM orgs.audit_log WHERE action = 'session.reuse'"

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import gc
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,17 @@ class Certificates:
     server: Path  # of the name localhost
     ca: Path
     other_ca: Path
+
+
+# Where a handshake fails, the libraries leave a coroutine or a socket of theirs to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Have it collect here, and not in a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +112,6 @@ async def test_postgres(certificates: Certificates, postgres_server: PostgresEng
                 await pool.ping()
 
 
-# aio-pika leaves a coroutine of its own unfinished where a handshake fails.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_rabbitmq(certificates: Certificates, rabbitmq_uri: str, topology: Topology) -> None:  # noqa: F811
     plain, inbox = parse(rabbitmq_uri), Inbox()
     async with front(certificates, (plain.host, plain.port)) as port:
@@ -126,7 +135,6 @@ async def test_rabbitmq(certificates: Certificates, rabbitmq_uri: str, topology:
                 await stranger.publish([envelope(2)])
         finally:
             await stranger.close()
-            gc.collect()
 
 
 async def test_mongodb(certificates: Certificates, mongodb_engine: MongoDbEngine) -> None:

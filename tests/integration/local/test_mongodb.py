@@ -10,6 +10,7 @@ import pymongo
 import pytest
 from lintel.review.v1 import local_review_service_pb2
 from lintel.review.v1.local_review_service_pb2_grpc import LocalReviewServiceStub
+from structlog.testing import capture_logs
 
 from cli.engines.mongodb import MongoDbEngine
 from migrations import documents as declare
@@ -23,9 +24,13 @@ from services.kit.errors import AppError, Reason
 from services.kit.ids import new_id
 from services.kit.postgres.pool import Database as Pool
 from services.kit.rpc.channel import open_channel
+from services.kit.rpc.context import Principal
 from services.orgs import app as orgs_app
 from services.review import app as review_app
 from services.review.clients import CodeHosts
+from services.review.local.options import Options
+from services.review.local.pieces import Part, Piece
+from services.review.local.reviews import LocalReviews
 from services.review.pipeline import Pipeline
 from services.review.runs import Runs
 from services.review.sources import UploadSource
@@ -153,6 +158,21 @@ async def test_while_the_store_is_away_uploads_are_refused_and_runs_wait_without
         await until(is_completed)
         assert await store.problem() == ""
         await owner.close()
+
+
+async def test_an_upload_waits_for_a_store_that_is_away_only_once(database: Database) -> None:
+    nowhere = MongoChunks("mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=50")
+
+    async def upload() -> AsyncIterator[Piece]:
+        yield Piece(Part.DIFF, diff_of("tool.py", EVIL))
+
+    async with Pool(database.app_dsn, "review", max_size=1) as pool:
+        reviews = LocalReviews(pool, Artefacts(nowhere))
+        with capture_logs() as logs, pytest.raises(AppError) as caught:
+            await reviews.create(Principal(new_id(), None, "owner", "test"), Options(), upload())
+    assert caught.value.reason is Reason.UNAVAILABLE
+    assert [each["event"] for each in logs] == ["document store lost"]  # with both waits, the edge's deadline passed
+    await nowhere.close()
 
 
 async def test_what_the_driver_says_becomes_a_reason_to_wait() -> None:

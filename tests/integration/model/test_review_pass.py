@@ -305,8 +305,8 @@ async def test_a_spent_budget_is_a_failed_pass_that_says_until_when(bench: Make,
     await owner.close()
     result = await made.model_pass.claims(run, SMALL)
     assert result.failed and result.claims == ()
-    assert "budget of the pull request for the month" in result.reason and "it renews at" in result.reason
-    assert made.emulator.requests == []
+    assert "budget of the pull request for the month (0.000001 USD)" in result.reason and "renews at" in result.reason
+    assert made.emulator.requests == [] and result.uses == (), "a call that was not made is not counted"
 
 
 async def test_no_model_is_no_choice_and_no_request(bench: Make) -> None:

@@ -67,6 +67,7 @@ def test_nothing_set_up_is_fine_and_readable_by_programs(tmp_path: Path, monkeyp
     found = json.loads(done.stdout)
     assert {each["state"] for each in found} <= {"ok", "warn"}, found
     assert {each["name"] for each in found} >= {"python", "git", "state", "disk", "settings", "postgres", "model"}
+    assert not [each for each in found if "not valid" in each["detail"]], "what `lintel up` makes is not missing"
     assert done.exit_code == 0
 
 

@@ -16,7 +16,7 @@ from deploy.envoy.render import EnvoyConfigError, EnvoySettings, Tls
 from gateway import config, public, webhooks
 from gateway.envelope import SECURITY_HEADERS
 from gateway.problems import http_status
-from gateway.transcode.rules import read_rules
+from gateway.transcode.rules import UNARY_SECONDS, read_rules
 from services.kit.errors import Reason
 from services.kit.rpc.status import spec
 
@@ -78,6 +78,12 @@ def test_the_public_services_are_the_gateway_s() -> None:
     assert tuple(webhooks.HEADERS) == parts.HOSTS
     assert render.MAX_REST_BODY == config.MAX_REST_BODY
     assert parts.SECURITY_HEADERS == SECURITY_HEADERS
+
+
+def test_what_is_slow_is_given_the_time() -> None:
+    slow = {rule.path: rule.seconds for rule in read_rules(public.PUBLIC_SERVICES) if rule.seconds > UNARY_SECONDS}
+    assert sorted(slow) == list(parts.SLOW_PATHS)
+    assert max(slow.values()) < parts.SLOW_SECONDS
 
 
 def test_what_streams_is_not_cut_off() -> None:

@@ -116,14 +116,22 @@ async def test_a_completion_of_nothing_can_leave_out_its_usage() -> None:
         assert "usage" not in (await post(emulator, GOOD)).json()
 
 
-async def test_it_runs_as_a_process() -> None:
+@pytest.mark.parametrize(
+    ("name", "path", "headers"),
+    [
+        ("openai", "/models", {}),
+        ("anthropic", "/v1/models", {"anthropic-version": "2026-10-21"}),
+        ("google", "/v1/models", {}),
+    ],
+)
+async def test_it_runs_as_a_process(name: str, path: str, headers: dict[str, str]) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "emulators", "openai", "--needle", "x", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "emulators", name, "--needle", "x", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     facts = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
     async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
-        listed = (await client.get(f"{facts['url']}/models")).json()
-    assert [model["id"] for model in listed["data"]] == [facts["model"]]
+        listed = await client.get(f"{facts['url']}{path}", headers=headers)
+    assert listed.status_code == 200 and facts["model"] in listed.text
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 15) == 0

@@ -259,5 +259,10 @@ def test_a_model_that_failed_is_not_called_no_model() -> None:
     assert terminal.totals(outcome(models=[used], model_failure="x")).endswith("the model failed (openai:m).")
 
 
+def test_a_model_that_a_dry_run_named_was_not_asked() -> None:
+    named = pb.ModelReceipt(provider="openai", model="m", input_tokens=100)
+    assert terminal.totals(outcome(models=[named])).endswith("; openai:m was not asked.")
+
+
 def test_sarif_rule_of_a_model_is_its_category() -> None:
     assert sarif.rule_id(finding(source=pb.FindingSource(name="openai", model="m"), category="bug")) == "openai/bug"

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elintel/common/v1/options.proto\x12\x10lintel.common.v1\x1a google/protobuf/descriptor.proto\"3\n\x0bRestOptions\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x0c\n\x04open\x18\x02 \x01(\x08:M\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1d.lintel.common.v1.RestOptions:7\n\x0fupper_case_json\x12\x1c.google.protobuf.EnumOptions\x18\xd3\x86\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elintel/common/v1/options.proto\x12\x10lintel.common.v1\x1a google/protobuf/descriptor.proto\"D\n\x0bRestOptions\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x0c\n\x04open\x18\x02 \x01(\x08\x12\x0f\n\x07seconds\x18\x03 \x01(\x05:M\n\x04rest\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1d.lintel.common.v1.RestOptions:7\n\x0fupper_case_json\x12\x1c.google.protobuf.EnumOptions\x18\xd3\x86\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lintel.common.v1.options_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESTOPTIONS']._serialized_start=86
-  _globals['_RESTOPTIONS']._serialized_end=137
+  _globals['_RESTOPTIONS']._serialized_end=154
 # @@protoc_insertion_point(module_scope)

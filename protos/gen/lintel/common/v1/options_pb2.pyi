@@ -26,19 +26,23 @@ class RestOptions(_message.Message):
 
     SUCCESS_STATUS_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """The status of success where it is not 200."""
     open: _builtins.bool
     """Whether no credential is needed. The service's policy decides; the documentation is written from this."""
+    seconds: _builtins.int
+    """How many seconds the edge waits for the answer where that is not ten; at most 120."""
     def __init__(
         self,
         *,
         success_status: _builtins.int = ...,
         open: _builtins.bool = ...,
+        seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["open", b"open", "success_status", b"success_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["open", b"open", "seconds", b"seconds", "success_status", b"success_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from lintel.common.v1 import options_pb2 as lintel_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lintel/llm/v1/model_service.proto\x12\rlintel.llm.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\"S\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x19\n\x11requires_base_url\x18\x03 \x01(\x08\x12\x12\n\nconfigured\x18\x04 \x01(\x08\"\x16\n\x14ListProvidersRequest\"C\n\x15ListProvidersResponse\x12*\n\tproviders\x18\x01 \x03(\x0b\x32\x17.lintel.llm.v1.Provider\".\n\x11ListModelsRequest\x12\x19\n\x08provider\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\"^\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06preset\x18\x02 \x01(\t\x12\x0e\n\x06listed\x18\x03 \x01(\x08\x12)\n\x05price\x18\x04 \x01(\x0b\x32\x1a.lintel.llm.v1.ListedPrice\"L\n\x0bListedPrice\x12\x1d\n\x15input_usd_per_million\x18\x01 \x01(\x01\x12\x1e\n\x16output_usd_per_million\x18\x02 \x01(\x01\"H\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.lintel.llm.v1.Model\x12\x0c\n\x04note\x18\x02 \x01(\t\"\xe9\x02\n\x10TestModelRequest\x12\x1b\n\x08provider\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x1a\n\x07\x61pi_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12\x17\n\x05model\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12#\n\x08\x62\x61se_url\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x07\x62\x61seURL\x12\x18\n\x0btemperature\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12!\n\x10max_input_tokens\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\"\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12(\n\x17max_concurrent_requests\x18\x08 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12!\n\x10reasoning_effort\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12 \n\x0fvertex_location\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18<B\x0e\n\x0c_temperature\"t\n\x11TestModelResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12%\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x17.lintel.llm.v1.TestCode\x12\x12\n\nlatency_ms\x18\x03 \x01(\x05\x12\x18\n\x10provider_message\x18\x04 \x01(\t*\xfa\x01\n\x08TestCode\x12\x19\n\x15TEST_CODE_UNSPECIFIED\x10\x00\x12\x10\n\x0cTEST_CODE_OK\x10\x01\x12\x12\n\x0eTEST_CODE_AUTH\x10\x02\x12\x17\n\x13TEST_CODE_NOT_FOUND\x10\x03\x12\x19\n\x15TEST_CODE_BAD_REQUEST\x10\x04\x12\x15\n\x11TEST_CODE_PAYMENT\x10\x05\x12\x18\n\x14TEST_CODE_RATE_LIMIT\x10\x06\x12\x1a\n\x16TEST_CODE_SERVER_ERROR\x10\x07\x12\x15\n\x11TEST_CODE_NETWORK\x10\x08\x12\x15\n\x11TEST_CODE_UNKNOWN\x10\t2\x92\x03\n\x0cModelService\x12\x86\x01\n\rListProviders\x12#.lintel.llm.v1.ListProvidersRequest\x1a$.lintel.llm.v1.ListProvidersResponse\"*\x82\xd3\xe4\x93\x02$\x12\"/organization/parameters/providers\x12z\n\nListModels\x12 .lintel.llm.v1.ListModelsRequest\x1a!.lintel.llm.v1.ListModelsResponse\"\'\x82\xd3\xe4\x93\x02!\x12\x1f/organization/parameters/models\x12}\n\tTestModel\x12\x1f.lintel.llm.v1.TestModelRequest\x1a .lintel.llm.v1.TestModelResponse\"-\x82\xd3\xe4\x93\x02\'\"\"/organization/parameters/test-byok:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!lintel/llm/v1/model_service.proto\x12\rlintel.llm.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1elintel/common/v1/options.proto\"S\n\x08Provider\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x19\n\x11requires_base_url\x18\x03 \x01(\x08\x12\x12\n\nconfigured\x18\x04 \x01(\x08\"\x16\n\x14ListProvidersRequest\"C\n\x15ListProvidersResponse\x12*\n\tproviders\x18\x01 \x03(\x0b\x32\x17.lintel.llm.v1.Provider\".\n\x11ListModelsRequest\x12\x19\n\x08provider\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18(\"^\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06preset\x18\x02 \x01(\t\x12\x0e\n\x06listed\x18\x03 \x01(\x08\x12)\n\x05price\x18\x04 \x01(\x0b\x32\x1a.lintel.llm.v1.ListedPrice\"L\n\x0bListedPrice\x12\x1d\n\x15input_usd_per_million\x18\x01 \x01(\x01\x12\x1e\n\x16output_usd_per_million\x18\x02 \x01(\x01\"H\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.lintel.llm.v1.Model\x12\x0c\n\x04note\x18\x02 \x01(\t\"\xe9\x02\n\x10TestModelRequest\x12\x1b\n\x08provider\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18(\x12\x1a\n\x07\x61pi_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12\x17\n\x05model\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12#\n\x08\x62\x61se_url\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fR\x07\x62\x61seURL\x12\x18\n\x0btemperature\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12!\n\x10max_input_tokens\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\"\n\x11max_output_tokens\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12(\n\x17max_concurrent_requests\x18\x08 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12!\n\x10reasoning_effort\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12 \n\x0fvertex_location\x18\n \x01(\tB\x07\xbaH\x04r\x02\x18<B\x0e\n\x0c_temperature\"t\n\x11TestModelResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12%\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x17.lintel.llm.v1.TestCode\x12\x12\n\nlatency_ms\x18\x03 \x01(\x05\x12\x18\n\x10provider_message\x18\x04 \x01(\t*\xfa\x01\n\x08TestCode\x12\x19\n\x15TEST_CODE_UNSPECIFIED\x10\x00\x12\x10\n\x0cTEST_CODE_OK\x10\x01\x12\x12\n\x0eTEST_CODE_AUTH\x10\x02\x12\x17\n\x13TEST_CODE_NOT_FOUND\x10\x03\x12\x19\n\x15TEST_CODE_BAD_REQUEST\x10\x04\x12\x15\n\x11TEST_CODE_PAYMENT\x10\x05\x12\x18\n\x14TEST_CODE_RATE_LIMIT\x10\x06\x12\x1a\n\x16TEST_CODE_SERVER_ERROR\x10\x07\x12\x15\n\x11TEST_CODE_NETWORK\x10\x08\x12\x15\n\x11TEST_CODE_UNKNOWN\x10\t2\xa0\x03\n\x0cModelService\x12\x86\x01\n\rListProviders\x12#.lintel.llm.v1.ListProvidersRequest\x1a$.lintel.llm.v1.ListProvidersResponse\"*\x82\xd3\xe4\x93\x02$\x12\"/organization/parameters/providers\x12\x80\x01\n\nListModels\x12 .lintel.llm.v1.ListModelsRequest\x1a!.lintel.llm.v1.ListModelsResponse\"-\x92\xb5\x18\x02\x18\x1e\x82\xd3\xe4\x93\x02!\x12\x1f/organization/parameters/models\x12\x83\x01\n\tTestModel\x12\x1f.lintel.llm.v1.TestModelRequest\x1a .lintel.llm.v1.TestModelResponse\"3\x92\xb5\x18\x02\x18\x1e\x82\xd3\xe4\x93\x02\'\"\"/organization/parameters/test-byok:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,29 +57,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['ListProviders']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListProviders']._serialized_options = b'\202\323\344\223\002$\022\"/organization/parameters/providers'
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\202\323\344\223\002!\022\037/organization/parameters/models'
+  _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\222\265\030\002\030\036\202\323\344\223\002!\022\037/organization/parameters/models'
   _globals['_MODELSERVICE'].methods_by_name['TestModel']._loaded_options = None
-  _globals['_MODELSERVICE'].methods_by_name['TestModel']._serialized_options = b'\202\323\344\223\002\'\"\"/organization/parameters/test-byok:\001*'
-  _globals['_TESTCODE']._serialized_start=1068
-  _globals['_TESTCODE']._serialized_end=1318
-  _globals['_PROVIDER']._serialized_start=111
-  _globals['_PROVIDER']._serialized_end=194
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=196
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=218
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=220
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=287
-  _globals['_LISTMODELSREQUEST']._serialized_start=289
-  _globals['_LISTMODELSREQUEST']._serialized_end=335
-  _globals['_MODEL']._serialized_start=337
-  _globals['_MODEL']._serialized_end=431
-  _globals['_LISTEDPRICE']._serialized_start=433
-  _globals['_LISTEDPRICE']._serialized_end=509
-  _globals['_LISTMODELSRESPONSE']._serialized_start=511
-  _globals['_LISTMODELSRESPONSE']._serialized_end=583
-  _globals['_TESTMODELREQUEST']._serialized_start=586
-  _globals['_TESTMODELREQUEST']._serialized_end=947
-  _globals['_TESTMODELRESPONSE']._serialized_start=949
-  _globals['_TESTMODELRESPONSE']._serialized_end=1065
-  _globals['_MODELSERVICE']._serialized_start=1321
-  _globals['_MODELSERVICE']._serialized_end=1723
+  _globals['_MODELSERVICE'].methods_by_name['TestModel']._serialized_options = b'\222\265\030\002\030\036\202\323\344\223\002\'\"\"/organization/parameters/test-byok:\001*'
+  _globals['_TESTCODE']._serialized_start=1100
+  _globals['_TESTCODE']._serialized_end=1350
+  _globals['_PROVIDER']._serialized_start=143
+  _globals['_PROVIDER']._serialized_end=226
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=228
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=250
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=252
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=319
+  _globals['_LISTMODELSREQUEST']._serialized_start=321
+  _globals['_LISTMODELSREQUEST']._serialized_end=367
+  _globals['_MODEL']._serialized_start=369
+  _globals['_MODEL']._serialized_end=463
+  _globals['_LISTEDPRICE']._serialized_start=465
+  _globals['_LISTEDPRICE']._serialized_end=541
+  _globals['_LISTMODELSRESPONSE']._serialized_start=543
+  _globals['_LISTMODELSRESPONSE']._serialized_end=615
+  _globals['_TESTMODELREQUEST']._serialized_start=618
+  _globals['_TESTMODELREQUEST']._serialized_end=979
+  _globals['_TESTMODELRESPONSE']._serialized_start=981
+  _globals['_TESTMODELRESPONSE']._serialized_end=1097
+  _globals['_MODELSERVICE']._serialized_start=1353
+  _globals['_MODELSERVICE']._serialized_end=1769
 # @@protoc_insertion_point(module_scope)

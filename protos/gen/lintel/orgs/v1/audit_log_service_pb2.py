@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from lintel.common.v1 import options_pb2 as lintel_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lintel/orgs/v1/audit_log_service.proto\x12\x0elintel.orgs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"&\n\nAuditActor\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"Z\n\x0b\x41uditChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x06\x62\x65\x66ore\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x61\x66ter\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\t\n\x07_beforeB\x08\n\x06_after\"\xcb\x02\n\nAuditEntry\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x1a.lintel.orgs.v1.AuditActor\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x15\n\rresource_kind\x18\x06 \x01(\t\x12\x13\n\x0bresource_id\x18\x07 \x01(\t\x12,\n\x07\x63hanges\x18\x08 \x03(\x0b\x32\x1b.lintel.orgs.v1.AuditChange\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\n \x01(\t\x12\x17\n\x0fprevious_sha256\x18\x0b \x01(\t\x12\x0e\n\x06sha256\x18\x0c \x01(\t\"\xfc\x01\n\x17ListAuditEntriesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x17\n\x06\x61\x63tion\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x19\n\x08\x61\x63tor_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1e\n\rresource_kind\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1d\n\x0bresource_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12 \n\tfrom_time\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x04\x66rom\x12\x1c\n\x07to_time\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x02to\"`\n\x18ListAuditEntriesResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.lintel.orgs.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x15\x45xportAuditLogRequest\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"C\n\x16\x45xportAuditLogResponse\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.lintel.orgs.v1.AuditEntry\"\x17\n\x15VerifyAuditLogRequest\"t\n\x16VerifyAuditLogResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\x12\x13\n\x0blast_sha256\x18\x03 \x01(\t\x12\x17\n\x0f\x62roken_sequence\x18\x04 \x01(\x03\x12\x0f\n\x07problem\x18\x05 \x01(\t2\x86\x03\n\x0f\x41uditLogService\x12y\n\x10ListAuditEntries\x12\'.lintel.orgs.v1.ListAuditEntriesRequest\x1a(.lintel.orgs.v1.ListAuditEntriesResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/audit-log\x12|\n\x0e\x45xportAuditLog\x12%.lintel.orgs.v1.ExportAuditLogRequest\x1a&.lintel.orgs.v1.ExportAuditLogResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/audit-log/events0\x01\x12z\n\x0eVerifyAuditLog\x12%.lintel.orgs.v1.VerifyAuditLogRequest\x1a&.lintel.orgs.v1.VerifyAuditLogResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/audit-log/verifyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lintel/orgs/v1/audit_log_service.proto\x12\x0elintel.orgs.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1elintel/common/v1/options.proto\"&\n\nAuditActor\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"Z\n\x0b\x41uditChange\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x06\x62\x65\x66ore\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05\x61\x66ter\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\t\n\x07_beforeB\x08\n\x06_after\"\xcb\x02\n\nAuditEntry\x12\x17\n\x0forganization_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x1a.lintel.orgs.v1.AuditActor\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x15\n\rresource_kind\x18\x06 \x01(\t\x12\x13\n\x0bresource_id\x18\x07 \x01(\t\x12,\n\x07\x63hanges\x18\x08 \x03(\x0b\x32\x1b.lintel.orgs.v1.AuditChange\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\n \x01(\t\x12\x17\n\x0fprevious_sha256\x18\x0b \x01(\t\x12\x0e\n\x06sha256\x18\x0c \x01(\t\"\xfc\x01\n\x17ListAuditEntriesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x17\n\x06\x61\x63tion\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x19\n\x08\x61\x63tor_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1e\n\rresource_kind\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1d\n\x0bresource_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12 \n\tfrom_time\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x04\x66rom\x12\x1c\n\x07to_time\x18\x08 \x01(\tB\x07\xbaH\x04r\x02\x18(R\x02to\"`\n\x18ListAuditEntriesResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.lintel.orgs.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x15\x45xportAuditLogRequest\x12\x1f\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"C\n\x16\x45xportAuditLogResponse\x12)\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1a.lintel.orgs.v1.AuditEntry\"\x17\n\x15VerifyAuditLogRequest\"t\n\x16VerifyAuditLogResponse\x12\n\n\x02ok\x18\x01 \x01(\x08\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x03\x12\x13\n\x0blast_sha256\x18\x03 \x01(\t\x12\x17\n\x0f\x62roken_sequence\x18\x04 \x01(\x03\x12\x0f\n\x07problem\x18\x05 \x01(\t2\x8d\x03\n\x0f\x41uditLogService\x12y\n\x10ListAuditEntries\x12\'.lintel.orgs.v1.ListAuditEntriesRequest\x1a(.lintel.orgs.v1.ListAuditEntriesResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/audit-log\x12|\n\x0e\x45xportAuditLog\x12%.lintel.orgs.v1.ExportAuditLogRequest\x1a&.lintel.orgs.v1.ExportAuditLogResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/audit-log/events0\x01\x12\x80\x01\n\x0eVerifyAuditLog\x12%.lintel.orgs.v1.VerifyAuditLogRequest\x1a&.lintel.orgs.v1.VerifyAuditLogResponse\"\x1f\x92\xb5\x18\x02\x18x\x82\xd3\xe4\x93\x02\x13\x12\x11/audit-log/verifyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,25 +56,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITLOGSERVICE'].methods_by_name['ExportAuditLog']._loaded_options = None
   _globals['_AUDITLOGSERVICE'].methods_by_name['ExportAuditLog']._serialized_options = b'\202\323\344\223\002\023\022\021/audit-log/events'
   _globals['_AUDITLOGSERVICE'].methods_by_name['VerifyAuditLog']._loaded_options = None
-  _globals['_AUDITLOGSERVICE'].methods_by_name['VerifyAuditLog']._serialized_options = b'\202\323\344\223\002\023\022\021/audit-log/verify'
-  _globals['_AUDITACTOR']._serialized_start=150
-  _globals['_AUDITACTOR']._serialized_end=188
-  _globals['_AUDITCHANGE']._serialized_start=190
-  _globals['_AUDITCHANGE']._serialized_end=280
-  _globals['_AUDITENTRY']._serialized_start=283
-  _globals['_AUDITENTRY']._serialized_end=614
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=617
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=869
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=871
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=967
-  _globals['_EXPORTAUDITLOGREQUEST']._serialized_start=969
-  _globals['_EXPORTAUDITLOGREQUEST']._serialized_end=1025
-  _globals['_EXPORTAUDITLOGRESPONSE']._serialized_start=1027
-  _globals['_EXPORTAUDITLOGRESPONSE']._serialized_end=1094
-  _globals['_VERIFYAUDITLOGREQUEST']._serialized_start=1096
-  _globals['_VERIFYAUDITLOGREQUEST']._serialized_end=1119
-  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_start=1121
-  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_end=1237
-  _globals['_AUDITLOGSERVICE']._serialized_start=1240
-  _globals['_AUDITLOGSERVICE']._serialized_end=1630
+  _globals['_AUDITLOGSERVICE'].methods_by_name['VerifyAuditLog']._serialized_options = b'\222\265\030\002\030x\202\323\344\223\002\023\022\021/audit-log/verify'
+  _globals['_AUDITACTOR']._serialized_start=182
+  _globals['_AUDITACTOR']._serialized_end=220
+  _globals['_AUDITCHANGE']._serialized_start=222
+  _globals['_AUDITCHANGE']._serialized_end=312
+  _globals['_AUDITENTRY']._serialized_start=315
+  _globals['_AUDITENTRY']._serialized_end=646
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=649
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=901
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=903
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=999
+  _globals['_EXPORTAUDITLOGREQUEST']._serialized_start=1001
+  _globals['_EXPORTAUDITLOGREQUEST']._serialized_end=1057
+  _globals['_EXPORTAUDITLOGRESPONSE']._serialized_start=1059
+  _globals['_EXPORTAUDITLOGRESPONSE']._serialized_end=1126
+  _globals['_VERIFYAUDITLOGREQUEST']._serialized_start=1128
+  _globals['_VERIFYAUDITLOGREQUEST']._serialized_end=1151
+  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_start=1153
+  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_end=1269
+  _globals['_AUDITLOGSERVICE']._serialized_start=1272
+  _globals['_AUDITLOGSERVICE']._serialized_end=1669
 # @@protoc_insertion_point(module_scope)

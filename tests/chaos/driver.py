@@ -32,6 +32,7 @@ _HOST_OPERATIONS = (
     "pulls/update-review",
 )
 _HOST_FAILURES = ("500", "502", "429", "close", "stall")
+_CALL_SECONDS = 0.5  # what a call takes here, and a little
 _PATIENCE = 6.0  # seconds to wait for work in flight of a kind
 Looks = Callable[[], Awaitable[bool]]
 _NOT_NOW = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
@@ -44,7 +45,11 @@ class Tally:
     done: Counter[str] = field(default_factory=Counter)
     hit: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    doubtful: int = 0  # model calls that were on their way, at most
+    windows: list[tuple[float, float]] = field(default_factory=list)  # when a model call could lose its answer
+
+    def hits(self, times: Sequence[float]) -> int:
+        """How many calls, by the times of their answers, were on their way while something broke that carries them."""
+        return sum(any(begun <= at <= ended for begun, ended in self.windows) for at in times)
 
     def note(self, kind: str, hit: bool) -> None:
         self.done[kind] += 1
@@ -165,14 +170,9 @@ class Driver:
                 process.resume()
             await asyncio.sleep(self._chance.uniform(0.005, 0.05))
 
-    async def _note_doubt(self, pid: int | None = None) -> None:
-        """Count the model calls that what happens now may leave in doubt: those on their way and begun meanwhile."""
-        open_calls: int = await self.world.model("open_requests")
-        try:
-            noted = await self.casualties.doubtful(pid)
-        except _NOT_NOW:
-            noted = open_calls
-        self.tally.doubtful += noted if pid is not None else max(open_calls, noted)
+    def _hurts(self, begun: float) -> None:
+        """Note that model calls of this time, from `begun` until now, may have lost their answer."""
+        self.tally.windows.append((begun - _CALL_SECONDS, time.time() + _CALL_SECONDS))
 
     # Roles
 
@@ -180,16 +180,21 @@ class Driver:
         async def kill() -> None:
             name, hit = await self._catch(role)
             process = self.world.roles[name]
+            begun = time.time()
             if role == "worker":
-                await self._note_doubt(process.pid)
                 await self._count(process.pid)
-            elif role == "models":
-                await self._note_doubt()
-                self._later(self._note_doubt(), 1, 1)
             self._down.add(name)
             process.kill()
             self.tally.note(f"kill {role}", hit)
-            self._later(self._start(name), 0.1, 1.5)
+
+            async def again() -> None:
+                if role == "worker":
+                    self._hurts(begun)
+                await self._start(name)
+                if role == "models":
+                    self._hurts(begun)
+
+            self._later(again(), 0.1, 1.5)
 
         return kill
 
@@ -197,16 +202,16 @@ class Driver:
         async def pause() -> None:
             name, hit = await self._catch(role)
             process = self.world.roles[name]
+            begun = time.time()
             if role == "worker":
-                await self._note_doubt(process.pid)
                 await self._count(process.pid)
             self._down.add(name)
             self.tally.note(f"pause {role}", hit)
 
             async def resume() -> None:
-                if role == "worker":
-                    await self._note_doubt(process.pid)
                 process.resume()
+                if role == "worker":
+                    self._hurts(begun)
                 self._down.discard(name)
 
             self._later(resume(), lease + 1, lease + 3)
@@ -217,13 +222,14 @@ class Driver:
         async def restart() -> None:
             name, hit = await self._catch(role)
             self._down.add(name)
-            if role == "worker":
-                await self._note_doubt(self.world.roles[name].pid)
+            begun = time.time()
             self.tally.note(f"restart {role}", hit)
 
             async def again() -> None:
                 await asyncio.to_thread(self.world.roles[name].stop)
                 await self._start(name)
+                if role in ("worker", "models"):
+                    self._hurts(begun)
 
             self._later(again(), 0, 0)
 
@@ -260,13 +266,13 @@ class Driver:
         await self.world.envoy.ready()
 
     async def _kill_postgres(self) -> None:
-        await self._note_doubt()
         hit = await self._wait(lambda: _true(any(proxy.busy for proxy in self.world.proxies.values())))
+        begun = time.time()
         kill_postgres(self.world)
         self.tally.note("kill postgres", hit)
         await asyncio.sleep(self._chance.uniform(0.1, 2))
         await self.world.postgres.call("start")
-        await self._note_doubt()
+        self._hurts(begun)
 
     async def _kill_rabbitmq(self) -> None:
         await self._kill_engine("kill rabbitmq", "broker", self.world.broker, self._is_anything_on_its_way)
@@ -319,16 +325,17 @@ class Driver:
                 await asyncio.sleep(0.1)
             if name == "documents":
                 self._traffic.upload_now()
-            await self._note_doubt()
             hit = await self._wait(looks[name])
+            begun = time.time()
             family = processes.family(self._pid(name))
             self._down.add(name)
             _signal(family, signal.SIGSTOP)
             self.tally.note(f"pause {name}", hit)
 
             async def go_on() -> None:
-                await self._note_doubt()
                 _signal(family, signal.SIGCONT)
+                if name == "postgres":
+                    self._hurts(begun)
                 self._down.discard(name)
 
             # The others' turns need a database to look into, so that one is waited for here.
@@ -365,13 +372,13 @@ class Driver:
         name = self._chance.choice(sorted(self._links()))
         proxy = self._links()[name]
         hit = await self._wait(lambda: _true(proxy.busy)) if proxy.backends else await self._wait(self._is_anything_on)
-        await self._note_doubt()
+        begun = time.time()
         self._down.add(name)
         self.tally.note("freeze connections", hit)
         proxy.freeze()
 
         async def thaw() -> None:
-            await self._note_doubt()  # what was begun meanwhile
+            self._hurts(begun)
             if self._chance.random() < 0.5:
                 proxy.cut()  # half-open for a while, then gone
             proxy.thaw()
@@ -384,7 +391,7 @@ class Driver:
         hit = await self._wait(lambda: _true(any(link.busy for link in links.values())))
         busy = [name for name, link in links.items() if link.busy]
         name = self._chance.choice(sorted(busy or links))
-        await self._note_doubt()
+        self._hurts(time.time())
         self.tally.note("cut connections", links[name].cut() > 0 and hit)
 
     async def _fail_host(self) -> None:

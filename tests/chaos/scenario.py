@@ -122,9 +122,8 @@ async def run_seed(seed: int, form: Form, *, module: str = "services", keep_logs
             settled, hurried, left = await settle(world, form.rest_seconds)
             heads = {number: change.heads for number, change in enumerate(changes, start=1)}
             host, model = await world.github("record"), await world.model("record")
-            found, seen = await reader.read(
-                world.dsn, sender.sent, host, model, driver.tally.doubtful, heads, traffic.uploaded
-            )
+            hits = driver.tally.hits([call["time"] for call in model["calls"]])
+            found, seen = await reader.read(world.dsn, sender.sent, host, model, hits, heads, traffic.uploaded)
             if keep_logs is not None:
                 shutil.copytree(world.directory / "logs", keep_logs, dirs_exist_ok=True)
     finally:
@@ -145,7 +144,7 @@ async def run_seed(seed: int, form: Form, *, module: str = "services", keep_logs
         "hit of done": {kind: f"{driver.tally.hit[kind]}/{done}" for kind, done in sorted(driver.tally.done.items())},
         "seconds by kind": {kind: round(spent, 1) for kind, spent in sorted(driver.tally.seconds.items())},
         "host failures met": host_failures,
-        "calls that a crash hit": driver.tally.doubtful,
+        "calls that a crash hit": hits,
         "waits cut short at rest": hurried,
         **reader.totals(seen),
         "left": left,

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from emulators.github.cli import main as github
+from emulators.gitlab.cli import main as gitlab
 from emulators.models import cli as models
 
 NAMES: dict[str, tuple[Callable[[Sequence[str]], int], str]] = {
     "github": (github, "api.github.com, serving a local git repository"),
+    "gitlab": (gitlab, "a GitLab instance, serving a local git repository"),
     **{
         name: (partial(models.main, name), f"{what}, whose model finds a needle")
         for name, (_, what, _) in models.WIRES.items()

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from services.kit import app
 from services.kit.artefacts.mongodb import MongoChunks
@@ -29,9 +30,10 @@ from services.llm_gateway.providers.faults import ProbeCode, ProviderError
 from services.llm_gateway.providers.opening import open_model
 from services.llm_gateway.providers.wire import Network
 from services.roles import ROLES
+from services.webhooks.code_hosts import token_variable
 from services.webhooks.config import WebhooksSettings
+from services.webhooks.hosts import ADAPTERS
 from services.webhooks.hosts.base import HostError, StaticToken, UnauthorizedError
-from services.webhooks.hosts.github.client import DEFAULT_URL, Client
 
 _NO_MODEL = "none in the environment: analyzers review without one, but for organisations with a model of their own"
 SECONDS = 20.0  # of one check
@@ -99,7 +101,7 @@ async def _dependencies() -> list[Finding]:
         ("rabbitmq", _rabbitmq),
         ("mongodb", _mongodb),
         ("model", _model),
-        ("github", _github),
+        *((name, partial(_code_host, name)) for name in ADAPTERS),
     ]
     return list(await asyncio.gather(*(_in_time(name, check) for name, check in checks)))
 
@@ -189,23 +191,27 @@ async def _named(candidate: Candidate, network: Network) -> Candidate:
     return replace(candidate, model=replace(candidate.model, model=names[0])) if names else candidate
 
 
-async def _github() -> Finding:
+async def _code_host(name: str) -> Finding:
     settings = load(WebhooksSettings)
-    token = settings.token("github")
+    adapter, variable = ADAPTERS[name], token_variable(name)
+    token = settings.token(name)
     if token is None:
-        return Finding("github", "ok", "not configured: set GITHUB_TOKEN to review pull requests there")
-    client = Client(StaticToken(token), settings.api_url("github") or DEFAULT_URL, seconds=MODEL_SECONDS)
+        return Finding(name, "ok", f"not configured: set {variable} to review pull requests there")
+    client = adapter.open_client(StaticToken(token), settings.api_url(name) or adapter.default_api_url, MODEL_SECONDS)
+    address = f"LINTEL_{variable.removesuffix('_TOKEN')}_API_URL"
     try:
-        login = (await client.get("/user")).get("login", "?")
+        found = await client.get("/user")
     except UnauthorizedError:
-        return Finding("github", "fail", "it does not accept GITHUB_TOKEN", "Make a new token, and restart.")
+        return Finding(name, "fail", f"it does not accept {variable}", "Make a new token, and restart.")
     except HostError as error:
-        return Finding("github", "fail", str(error), "Check LINTEL_GITHUB_API_URL, and what stands between.")
+        return Finding(name, "fail", str(error), f"Check {address}, and what stands between.")
     finally:
         await client.close()
-    if not settings.webhook_secrets("github"):
-        return Finding("github", "warn", f"signed in as {login}, no webhook secret", "Set GITHUB_WEBHOOK_SECRET.")
-    return Finding("github", "ok", f"signed in as {login}")
+    login = found.get(adapter.login_field, "?") if isinstance(found, dict) else "?"
+    if not settings.webhook_secrets(name):
+        secret = variable.replace("_TOKEN", "_WEBHOOK_SECRET")
+        return Finding(name, "warn", f"signed in as {login}, no webhook secret", f"Set {secret}.")
+    return Finding(name, "ok", f"signed in as {login}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from cli.layout import ROOT, Layout, state_directory
 from cli.supervisor.plan import external_postgres, python_environment
 from cli.terminal import Progress
 
-DEPENDENCIES = ("postgres", "rabbitmq", "mongodb", "model", "github")  # as services.doctor names them
+DEPENDENCIES = ("postgres", "rabbitmq", "mongodb", "model", "github", "gitlab")  # as services.doctor names them
 SECONDS = 90  # every check has twenty, and they run at once; the rest is for a slow import
 
 

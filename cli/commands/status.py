@@ -74,7 +74,8 @@ def summary(layout: Layout, found: Status, *, first: bool = False) -> str:
     if first and any(name in WEBHOOK_SECRETS for name in found.new_secrets):
         lines += [
             "  Paste each *_WEBHOOK_SECRET from that file into the webhook settings of your code host, for example",
-            "  GitHub: Settings > Webhooks > Secret, with the payload URL http(s)://YOUR-HOST/github/webhook.",
+            "  GitHub: Settings > Webhooks > Secret, with the payload URL http(s)://YOUR-HOST/github/webhook;",
+            "  GitLab: Settings > Webhooks > Secret token, with the URL http(s)://YOUR-HOST/gitlab/webhook.",
         ]
     lines += [f"  note: {note}" for note in found.notes]
     return "\n".join(lines)

@@ -96,7 +96,7 @@ class DraftMaker:
     async def _clear(self, reviews: Sequence[OwnReview], mark: Mark) -> OwnReview | None:
         """Answer the draft with exactly this content; any other of ours is deleted, as there can be only one."""
         for review in reviews:
-            if not review.draft:
+            if not review.draft or review.partial:
                 continue
             if review.mark == mark:
                 return review
@@ -129,6 +129,11 @@ class DraftMaker:
         if not placed:
             raise error
         before = effect.refused
+        named = [placed[index] for index in error.culprits if index < len(placed)]
+        if named:  # this host says which, so there is nothing to find out
+            await self._step("refuse")
+            refused = tuple(sorted({*before, *named}))
+            return await self._store.save(self._lease, replace(effect, refused=refused), error=str(error))
         effect = await self._sift(effect, placed, str(error))
         if effect.refused == before:
             # Each part is taken, but not the whole: better told in the summary than not at all.

@@ -12,9 +12,6 @@ from services.webhooks import store
 from services.webhooks.domain import IngestOutcome
 from services.webhooks.hosts import ADAPTERS
 
-# What a later look at a delivery needs; never a signature, a token or an authorization.
-_KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-github-event", "x-github-delivery", "x-github-hook-id"})
-
 
 @dataclass(frozen=True, slots=True)
 class Intake:
@@ -38,7 +35,7 @@ class Intake:
             return IngestOutcome.NOT_OURS, None
         host_delivery_id = adapter.webhooks.delivery_id(headers) or f"sha256:{hashlib.sha256(body).hexdigest()}"
         organization_id = await self.default_organization()
-        kept = {name: value for name, value in headers.items() if name in _KEPT_HEADERS}
+        kept = {name: value for name, value in headers.items() if name in adapter.webhooks.kept_headers}
         async with self.database.tenant(organization_id) as connection:
             delivery_id = await store.add_delivery(
                 connection,

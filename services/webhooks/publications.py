@@ -188,7 +188,8 @@ def _for_people(error: HostError) -> str:
     if isinstance(error, ForbiddenError):
         return (
             f"The code host forbids it: {error}. Grant the token read access to contents and write access to pull "
-            "requests, and see that the repository is not archived and the conversation not locked."
+            "requests (GitLab: scope api, role Developer), and see that the repository is not archived and the "
+            "conversation not locked."
         )
     if isinstance(error, NotFoundError):
         return (

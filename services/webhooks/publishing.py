@@ -72,7 +72,8 @@ class Publishing:
         try:
             await self._store.renew(self._lease)
             for review in await self._host.list_own_reviews(self._lease.ref):
-                if review.draft and run_of(review.mark) == self._lease.run_id.hex:
+                # What is half-made can only be this run's: there is one at a time.
+                if review.draft and (review.partial or run_of(review.mark) == self._lease.run_id.hex):
                     await self._step("drop draft")
                     await self._host.delete_draft(self._lease.ref, review.id)
         except HostError as error:

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import httpx2
 
-from emulators.github import GitHubEmulator
 from gateway import app as gateway
 from gateway.config import GatewayConfig
 from services.auth.local_key import ensure_local_key
@@ -35,6 +34,15 @@ CRYPTO_KEY = "8f3b1c5d7e9a0246ab13cd57ef9024688642e0fa97dc53b1f1d3b5a7c9e80f2d"
 ANY_PORT = {"LINTEL_EDGE": "direct", "API_PORT": "0", "API_WEBHOOKS_PORT": "0", "LINTEL_GRPC_PORT": "0"}
 
 
+class Listening(Protocol):
+    """A code host that listens."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
+
 @dataclass(slots=True)
 class System:
     """A running system as a test sees it: its addresses, a client with its API key, and its database's owner."""
@@ -50,7 +58,11 @@ class System:
     @property
     def github_webhook(self) -> str:
         """Where the code host posts to."""
-        return f"{self.webhooks_url}/github/webhook"
+        return self.webhook("github")
+
+    def webhook(self, host: str) -> str:
+        """Where a code host posts to."""
+        return f"{self.webhooks_url}/{host}/webhook"
 
     async def rows(self, query: str, *values: Any) -> list[asyncpg.Record]:
         """Ask the database, past row-level security."""
@@ -86,9 +98,10 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0)
 @asynccontextmanager
 async def running_system(
     database: Database,
-    emulator: GitHubEmulator,
+    emulator: Listening,
     environment: Mapping[str, str] | None = None,
     *,
+    host: str = "github",
     roles: Sequence[str] = tuple(ROLES),
     bus: Bus | None = None,
 ) -> AsyncIterator[System]:
@@ -101,9 +114,9 @@ async def running_system(
             "DATABASE_URL": database.app_dsn,
             "API_CRYPTO_KEY": CRYPTO_KEY,
             "API_JWT_SECRET": JWT_SECRET,
-            "GITHUB_WEBHOOK_SECRET": SECRET,
-            "GITHUB_TOKEN": TOKEN,
-            "LINTEL_GITHUB_API_URL": emulator.url,
+            f"{host.upper()}_WEBHOOK_SECRET": SECRET,
+            f"{host.upper()}_TOKEN": TOKEN,
+            f"LINTEL_{host.upper()}_API_URL": emulator.url,
             **(environment or {}),
         }
         stack.callback(_restore, dict(os.environ))

@@ -104,6 +104,7 @@ class MarkKind(StrEnum):
     PROBE = "probe"  # a draft that only asks whether the host takes these lines; never submitted
     FINDING = "finding"
     REMOVED = "removed"
+    PARTS = "parts"  # which comments belong to a draft, where the host has no review that holds them together
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,17 @@ class InlineComment:
 
 @dataclass(frozen=True, slots=True)
 class OwnReview:
-    """A review of our own account. `mark` is a mark that verified; `marked` tells that one was tried at all."""
+    """A review of our own account. `mark` is a mark that verified; `marked` tells that one was tried at all.
+
+    A `partial` draft lacks some comments, as the host takes them one by one; the next `create_draft` takes it up.
+    """
 
     id: str
     draft: bool
     url: str
     mark: Mark | None
     marked: bool
+    partial: bool = False
 
 
 class Credential(Protocol):
@@ -183,12 +188,16 @@ class Problem(StrEnum):
 
 
 class InvalidError(HostError):
-    """The host refused the content; nothing took effect."""
+    """The host refused the content; nothing took effect.
 
-    def __init__(self, problem: Problem, details: Sequence[str]) -> None:
+    `culprits` are the indexes of the comments that it would not take, where that is known.
+    """
+
+    def __init__(self, problem: Problem, details: Sequence[str], culprits: Sequence[int] = ()) -> None:
         super().__init__("; ".join(details) or "the host gave no reason")
         self.problem = problem
         self.details = tuple(details)
+        self.culprits = tuple(culprits)
 
 
 class RateLimitedError(HostError):
@@ -203,6 +212,10 @@ class UnavailableError(HostError):
     """The host did not answer, or not sensibly; nothing took effect."""
 
 
+class TooLargeError(UnavailableError):
+    """The answer to a read has more bytes than were asked for."""
+
+
 class InDoubtError(HostError):
     """A write that may have taken effect: no answer, a cut connection, or an answer that says nothing."""
 
@@ -212,7 +225,12 @@ class MovedError(HostError):
 
 
 class WebhookFormat(Protocol):
-    """How a host signs and writes its webhooks; knows no credential."""
+    """How a host signs and writes its webhooks; knows no credential.
+
+    `kept_headers` are those a later look at a delivery needs: never a signature, a token or an authorization.
+    """
+
+    kept_headers: frozenset[str]
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
         """Whether one of the secrets signed exactly these bytes; header names are in lower case. Never raises."""

@@ -8,6 +8,7 @@ import pytest
 from services.webhooks.publications import Outcome, PublishRequest
 from tests.integration.publication.world import CrashAt, World, finding
 
+pytestmark = pytest.mark.parametrize("world", ["github", "gitlab"], indirect=True)
 FIRST = (finding("a", 5), finding("b", 31, start=29))
 BAD = finding("x", 15)
 
@@ -49,7 +50,7 @@ async def check_at_rest(world: World, scene: Scene, request: PublishRequest) -> 
     result = await world.settle(world.next(request))
     assert result.outcome is Outcome.PUBLISHED and result.demoted == scene.demoted
     assert len(world.shown) == scene.reviews and tuple(world.comments) == scene.comments
-    assert world.emulator.reviews(1, pending=True) == []
+    assert world.unseen == 0
     assert world.shown[0].body.startswith(f"## Summary of {request.head_sha[:7]}")
     assert world.shown[0].body.count("Finding x") == scene.demoted
     assert set((await world.effects(request)).values()) == {"POSTED"}
@@ -57,9 +58,7 @@ async def check_at_rest(world: World, scene: Scene, request: PublishRequest) -> 
 
 async def again(world: World, scene: Scene) -> PublishRequest:
     """The same scene on an untouched pull request: everything that was posted is gone from host and ledger."""
-    state = world.emulator._host.state
-    state.reviews.clear()
-    state.comments.clear()
+    world.wipe()
     await world.forget()
     await world.emulator.set_head(1, "topic-1")
     return await scene.prepare(world)
@@ -100,7 +99,7 @@ async def test_a_push_after_a_crash_leaves_nothing_of_the_old_run(world: World) 
         await world.emulator.set_head(1, "topic-2")
         result = await world.settle(world.next(request))
         assert result.outcome is (Outcome.PUBLISHED if visible else Outcome.SUPERSEDED)
-        assert len(world.shown) == visible and world.emulator.reviews(1, pending=True) == []
+        assert len(world.shown) == visible and world.unseen == 0
         newer = world.run(world.emulator.pull(1).head_sha, 5, *FIRST)
         assert (await world.settle(newer)).outcome is Outcome.PUBLISHED
         assert len(world.shown) == 1 and world.comments == ["a", "b"]
@@ -115,5 +114,5 @@ async def test_another_run_finishes_what_a_dead_one_left(world: World) -> None:
         await world.crash(dead, number)
         alive = world.run(dead.head_sha, 2, *FIRST, finding("c", 30))
         assert (await world.settle(alive)).outcome is Outcome.PUBLISHED
-        assert world.comments == ["a", "b", "c"] and world.emulator.reviews(1, pending=True) == []
+        assert world.comments == ["a", "b", "c"] and world.unseen == 0
         assert len([review for review in world.shown if review.body.startswith("## Summary")]) == 1

@@ -4,15 +4,18 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 
 from emulators.github import GitHubEmulator
 from emulators.github.model import Review
 from services.kit.postgres.pool import Database
-from services.webhooks.hosts.base import PullRequestRef, StaticToken
+from services.webhooks.hosts.base import PullRequestRef, ReviewHost, StaticToken
 from services.webhooks.hosts.github.client import Client
 from services.webhooks.hosts.github.reviews import GitHub
+from services.webhooks.hosts.gitlab.client import Client as GitLabClient
+from services.webhooks.hosts.gitlab.reviews import GitLab
 from services.webhooks.hosts.marker import Marker
 from services.webhooks.ledger_store import LedgerStore
 from services.webhooks.publication_texts import Finding
@@ -71,23 +74,28 @@ class World:
     owner: asyncpg.Connection
     organization_id: uuid.UUID = field(default_factory=uuid.uuid4)
     seconds: float = 5.0
+    ref = REF
 
     def run(self, head_sha: str, epoch: int, *findings: Finding, summary: str = "") -> PublishRequest:
         """A run of the pull request's head at that epoch."""
         run_id = uuid.uuid4()
         text = summary or f"## Summary of {head_sha[:7]}\n\n{len(findings)} findings."
-        return PublishRequest(self.organization_id, REF, run_id, epoch, head_sha, "main", text, findings)
+        return PublishRequest(self.organization_id, self.ref, run_id, epoch, head_sha, "main", text, findings)
 
-    hosts: dict[float, GitHub] = field(default_factory=dict)
+    hosts: dict[float, ReviewHost] = field(default_factory=dict)
     passed: timedelta = timedelta()  # how much later it is for the adapter than for us
 
     @property
-    def host(self) -> GitHub:
+    def host(self) -> ReviewHost:
         """The adapter, which knows nothing but who we are; kept, as reading the certificates takes a while."""
         if self.seconds not in self.hosts:
-            client = Client(StaticToken(TOKEN), self.emulator.url, now=self.now, seconds=self.seconds)
-            self.hosts[self.seconds] = GitHub(client, Marker([b"k" * 32]))
+            self.hosts[self.seconds] = self.connect()
         return self.hosts[self.seconds]
+
+    def connect(self) -> ReviewHost:
+        """A new adapter."""
+        client = Client(StaticToken(TOKEN), self.emulator.url, now=self.now, seconds=self.seconds)
+        return GitHub(client, Marker([b"k" * 32]))
 
     def now(self) -> datetime:
         """The time as the adapter has it."""
@@ -141,6 +149,16 @@ class World:
         visible = [c for c in self.emulator.review_comments(1) if c.review_id not in hidden]
         return sorted(comment.body.split(":")[0].removeprefix("Finding ") for comment in visible)
 
+    @property
+    def unseen(self) -> int:
+        """How many drafts there are."""
+        return len(self.emulator.reviews(1, pending=True))
+
+    def wipe(self) -> None:
+        """Take away all that was posted."""
+        self.emulator._host.state.reviews.clear()
+        self.emulator._host.state.comments.clear()
+
     async def effects(self, request: PublishRequest) -> dict[str, str]:
         rows = await self.owner.fetch("SELECT kind, state FROM webhooks.effects WHERE run_id = $1", request.run_id)
         return {row["kind"]: row["state"] for row in rows}
@@ -149,3 +167,31 @@ class World:
         """Lose the database of this service."""
         for table in ("posted_findings", "effects", "publications", "publication_fences"):
             await self.owner.execute(f"DELETE FROM webhooks.{table}")
+
+
+class GitLabWorld(World):
+    """The same on GitLab, where a review is a set of notes."""
+
+    emulator: Any
+    ref = PullRequestRef("gitlab", "", "4711", "acme/shop", 1)
+
+    def connect(self) -> ReviewHost:
+        client = GitLabClient(StaticToken(TOKEN), self.emulator.url, now=self.now, seconds=self.seconds)
+        return GitLab(client, Marker([b"k" * 32]), self.emulator.url)
+
+    @property
+    def shown(self) -> list[Any]:
+        return list(self.emulator.reviews(1))
+
+    @property
+    def comments(self) -> list[str]:
+        notes = self.emulator.review_comments(1)
+        return sorted(note.body.split(":")[0].removeprefix("Finding ") for note in notes)
+
+    @property
+    def unseen(self) -> int:
+        return len(self.emulator.drafts(1))
+
+    def wipe(self) -> None:
+        self.emulator._host.notes.clear()
+        self.emulator._host.drafts.clear()

@@ -87,7 +87,7 @@ async def test_a_well_system_is_ok_in_everything(database: Database, mongodb_eng
         )
         status, found, _ = await examine(given)
     assert [each for each in found.values() if each["state"] != "ok"] == []
-    assert set(found) == {"settings", "postgres", "rabbitmq", "mongodb", "model", "github"}
+    assert set(found) == {"settings", "postgres", "rabbitmq", "mongodb", "model", "github", "gitlab"}
     assert status == 0
     assert "answered in" in found["model"]["detail"]
 
@@ -111,6 +111,11 @@ def broken(database: Database) -> dict[str, tuple[dict[str, str], str, str]]:
             "github",
             "reached",
         ),
+        "other host down": (
+            {"GITLAB_TOKEN": TOKEN, "LINTEL_GITLAB_API_URL": f"http://127.0.0.1:{dead}"},
+            "gitlab",
+            "reached",
+        ),
         "weak secret": ({"API_CRYPTO_KEY": "0" * 64}, "API_CRYPTO_KEY", "example"),
         "bad number": ({"API_PG_DB_POOL_MAX": "many"}, "API_PG_DB_POOL_MAX", "integer"),
     }
@@ -118,7 +123,7 @@ def broken(database: Database) -> dict[str, tuple[dict[str, str], str, str]]:
 
 BROKEN = (
     *("database down", "no such database", "no schema", "broker down", "documents down"),
-    *("model down", "host down", "weak secret", "bad number"),
+    *("model down", "host down", "other host down", "weak secret", "bad number"),
 )
 
 

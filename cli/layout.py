@@ -72,8 +72,7 @@ class Layout:
 
     def make(self) -> None:
         """Make the directories; as root the state directory lets the engines' unprivileged user pass through."""
-        if not self.state.exists():
-            self.state.mkdir(parents=True, mode=0o755 if os.geteuid() == 0 else 0o700)
+        self.state.mkdir(parents=True, mode=0o755 if os.geteuid() == 0 else 0o700, exist_ok=True)
         self.logs.mkdir(mode=0o700, exist_ok=True)
         self.run.mkdir(mode=0o700, exist_ok=True)
         self.run.chmod(0o700)

@@ -10,7 +10,7 @@ EVENT_HEADER = "x-github-event"
 DELIVERY_HEADER = "x-github-delivery"
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})")  # GitHub writes lower case; the SHA-1 header is never read
-_EVENT = re.compile(r"[a-z][a-z_]{0,63}")
+_EVENT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _DELIVERY = re.compile(r"[A-Za-z0-9-]{1,64}")
 _OURS = frozenset({"pull_request"})
 _CONTENT_TYPES = frozenset({"application/json", "application/x-www-form-urlencoded"})

@@ -22,7 +22,7 @@ from services.kit.postgres.diagnosis import diagnose
 from services.kit.postgres.settings import DatabaseSettings
 from services.kit.redact import mask
 from services.kit.telemetry import log
-from services.kit.variables import ACCEPTED, UNUSED
+from services.kit.variables import READ_ELSEWHERE, UNUSED
 from services.llm_gateway.config import LlmGatewaySettings
 from services.llm_gateway.environment import Candidate, from_environment
 from services.llm_gateway.failures import describe
@@ -76,12 +76,9 @@ def main() -> int:
 def _settings() -> list[Finding]:
     known = {name for role in ROLES.values() for name in variables(role.settings)} | set(variables(app.MeshSettings))
     found = []
-    for name, nearest in unknown_variables(known | ACCEPTED | set(UNUSED)).items():
+    for name, nearest in unknown_variables(known | READ_ELSEWHERE | set(UNUSED)).items():
         mend = f"Is {nearest} meant?" if nearest else "Remove it, or look for its name in docs/deployment.md."
         found.append(Finding(name, "warn", "nothing reads this variable", mend))
-    found += [
-        Finding(name, "ok", f"accepted, without effect: {why}") for name, why in UNUSED.items() if name in os.environ
-    ]
     problems: dict[str, None] = {}
     for role in ROLES.values():
         try:
@@ -92,7 +89,10 @@ def _settings() -> list[Finding]:
         name, _, words = problem.partition(": ")
         if name != "LINTEL_RUN_DIR":  # `lintel up` sets it
             found.append(Finding(name, "fail", words or problem, "Correct it in .env, or in the environment."))
-    return found or [Finding("settings", "ok", "every variable is known and valid")]
+    unused = [
+        Finding(name, "ok", f"accepted, without effect: {why}") for name, why in UNUSED.items() if name in os.environ
+    ]
+    return [*(found or [Finding("settings", "ok", "every variable is known and valid")]), *unused]
 
 
 async def _dependencies() -> list[Finding]:

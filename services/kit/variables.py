@@ -1,39 +1,36 @@
-"""Variables of the contract (section 7) that are read elsewhere, or by nobody yet: known, so no typing error."""
+"""Variables of the contract (section 7) that no role reads: read elsewhere, or without effect, and why."""
 
-_PARTS = ("GITHUB", "GITLAB", "BITBUCKET", "AZURE_REPOS", "FORGEJO")
-
-ACCEPTED = frozenset(
+READ_ELSEWHERE = frozenset(
     {
-        # read by the command line and the supervisor
+        # by the command line and the supervisor
         "LINTEL_STATE_DIR",
         "LINTEL_MIGRATIONS_URL",
         "LINTEL_URL",
         "LINTEL_TOKEN",
-        # what the install document names and this version has no use for yet
-        "API_OPEN_AI_API_KEY",
-        "API_OPENAI_FORCE_BASE_URL",
-        "API_LLM_PROVIDER_MODEL",
-        "API_ANTHROPIC_API_KEY",
-        "API_GOOGLE_AI_API_KEY",
-        "API_VERTEX_AI_API_KEY",
-        "API_VERTEX_AI_LOCATION",
-        "API_NOVITA_AI_API_KEY",
-        "API_GROQ_BASE_URL",
-        "API_GROQ_API_KEY",
-        "API_OPENROUTER_KEY",
-        *(f"API_{host}_CODE_MANAGEMENT_WEBHOOK" for host in ("GITHUB", "GITLAB", "FORGEJO")),
-        "API_GITHUB_APP_ID",
-        "API_GITHUB_PRIVATE_KEY",
-        *(f"LINTEL_{part}_API_URL" for part in _PARTS),
-        "API_SENTRY_DNS",
-        "LINTEL_ALLOWED_MODEL_HOSTS",
+        # made by the first `up`, before there is an adapter that reads them
+        *(f"{host}_WEBHOOK_SECRET" for host in ("BITBUCKET", "AZURE_REPOS", "FORGEJO")),
     }
 )
 
-# What the install document names, and nothing here needs: told by `lintel doctor`, with the reason.
+_ONE_SIGNER = "refresh tokens are random and stored as digests, so nothing signs them"
+_NO_HOOKS = "webhooks are made at the code host by hand for now: docs/hosts.md says which address goes where"
+_NO_APP = "GitHub is reached with GITHUB_TOKEN; Apps are not supported yet"
+_NO_ADAPTER = "there is no adapter for this code host yet"
+
+# What the install document names, and nothing here uses: told by `lintel doctor`, with the reason.
 UNUSED = {
     "API_DATABASE_ENV": "API_NODE_ENV says which environment it is",
     "API_CLOUD_MODE": "there is one edition",
-    "API_JWT_REFRESH_SECRET": "refresh tokens are random and stored as digests, so nothing signs them",
-    "API_JWT_REFRESH_SECRET_PREVIOUS": "refresh tokens are random and stored as digests, so nothing signs them",
+    "API_JWT_REFRESH_SECRET": _ONE_SIGNER,
+    "API_JWT_REFRESH_SECRET_PREVIOUS": _ONE_SIGNER,
+    "API_SENTRY_DNS": "errors go to the log, and traces to OTEL_EXPORTER_OTLP_ENDPOINT; Sentry is not supported yet",
+    "API_GITHUB_APP_ID": _NO_APP,
+    "API_GITHUB_PRIVATE_KEY": _NO_APP,
+    **{f"API_{host}_CODE_MANAGEMENT_WEBHOOK": _NO_HOOKS for host in ("GITHUB", "GITLAB", "FORGEJO")},
+    **{f"GLOBAL_{host}_CODE_MANAGEMENT_WEBHOOK": _NO_HOOKS for host in ("BITBUCKET", "AZURE_REPOS")},
+    **{
+        name: _NO_ADAPTER
+        for host in ("BITBUCKET", "AZURE_REPOS", "FORGEJO")
+        for name in (f"{host}_TOKEN", f"LINTEL_{host}_API_URL")
+    },
 }

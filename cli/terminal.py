@@ -118,3 +118,13 @@ def duration(seconds: float) -> str:
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
     first = next((index for index, (number, _) in enumerate(parts) if number), 3)
     return " ".join(f"{number}{unit}" for number, unit in parts[first : first + 2])
+
+
+def confirm(question: str) -> None:
+    """Ask on stderr and return on yes; raises ClickException naming `--yes` on any other answer, and on none."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise click.ClickException("nothing was changed; --yes goes on without asking")

@@ -27,7 +27,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "broker": ("webhooks_worker", "review_worker"),  # a serving role neither sends nor takes
     "llm": ("llm_gateway",),
 }
-_SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
 class State(StrEnum):
@@ -36,6 +35,12 @@ class State(StrEnum):
     UP = "up"
     DOWN = "down"
     DISABLED = "disabled"
+
+
+_STATES = {
+    health_pb2.HealthCheckResponse.SERVING: State.UP,
+    health_pb2.HealthCheckResponse.SERVICE_UNKNOWN: State.DISABLED,  # it was configured before
+}
 
 
 class Monitor:
@@ -94,7 +99,7 @@ class Monitor:
             answer = await call(health_pb2.HealthCheckRequest(service=service), timeout=CHECK_SECONDS)
         except grpc.aio.AioRpcError as error:
             return State.DISABLED if error.code() is grpc.StatusCode.NOT_FOUND else State.DOWN
-        return State.UP if answer.status == _SERVING else State.DOWN
+        return _STATES.get(answer.status, State.DOWN)
 
 
 class HealthReport:

@@ -12,6 +12,7 @@ from cli import embedded, environment
 from cli.commands.system import restart_running
 from cli.layout import ROOT, Layout, state_directory
 from cli.supervisor.plan import external_postgres, python_environment
+from cli.terminal import confirm
 
 ROTATED = {"signing": "API_JWT_SECRET", "encryption": "API_CRYPTO_KEY"}
 
@@ -54,9 +55,7 @@ def rotate(only: str | None, yes: bool) -> None:
         raise click.exceptions.Exit(1)
     is_running = embedded.running(layout) is not None
     if is_running and not yes:
-        click.confirm(
-            "Lintel will be restarted, some seconds during which it does not answer. Go on?", abort=True, err=True
-        )
+        confirm("Lintel will be restarted, some seconds during which it does not answer. Go on?")
     environment.rotate(layout, ours)
     click.echo(f"New: {', '.join(ours)}, in {layout.secrets}; the old values are kept as _PREVIOUS.", err=True)
     if not is_running:

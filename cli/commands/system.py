@@ -11,7 +11,7 @@ from cli.layout import Layout, state_directory
 from cli.supervisor import status as statuses
 from cli.supervisor.options import Options
 from cli.supervisor.status import Status
-from cli.terminal import Progress
+from cli.terminal import Progress, confirm
 
 
 def _layout() -> Layout:
@@ -59,7 +59,7 @@ def _same_options(layout: Layout, earlier: Status | None) -> Options:
 def clean(yes: bool) -> None:
     """Delete database, logs, generated secrets and the local API key of the embedded system.
 
-    A .env file in the state directory is kept.
+    A running system is stopped first. A .env file in the state directory is kept.
     """
     layout = _layout()
     ours = [layout.postgres, layout.logs, layout.run, layout.secrets, layout.api_key]
@@ -68,9 +68,10 @@ def clean(yes: bool) -> None:
         click.echo(f"There is nothing in {layout.state}.")
         return
     if not yes:
+        if embedded.running(layout) is not None:
+            click.echo("Lintel runs here; it is stopped first.", err=True)
         click.echo(f"This deletes for good, in {layout.state}: {', '.join(path.name for path in there)}", err=True)
-        if not click.confirm("Go on?", err=True):
-            raise click.exceptions.Exit(1)
+        confirm("Go on?")
     if statuses.read(layout) is not None:
         _stop(layout)
     with Progress("deleting") as progress:

@@ -119,6 +119,10 @@ async def _poll_health(servers: Sequence[RpcServer], database: Database | None, 
     while True:
         problems = {"postgres": await _problem(database)} if database is not None else {}
         problems |= {part: found for part, check in parts.items() if (found := await check()) is not None}
+        for part in set(was) - set(problems) - {"postgres"}:
+            del was[part]
+            for server in servers:
+                await server.forget(part)
         for part, problem in problems.items():
             if part in was and bool(problem) is not bool(was[part]):
                 logger.warning("does not answer" if problem else "answers again", part=part, problem=problem)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from services.kit.app import Mesh, serving
 from services.kit.config import load
+from services.kit.errors import AppError
 from services.kit.postgres.pool import Database
 from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
@@ -62,7 +63,8 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         stack.push_async_callback(ledger.aclose)
         opened = OpenedModels(lambda model: open_model(model, network))
         stack.push_async_callback(opened.aclose)
-        keys = ModelKeys(CredentialStore(database), vault, address_guard(network))
+        credentials = CredentialStore(database)
+        keys = ModelKeys(credentials, vault, address_guard(network))
         routing = Routing(OrganizationParameters(orgs), keys, environment, opened, clock)
         books = Books(ledger, vault, prices, seconds=settings.seconds, cache_for=settings.cache_for)
         asker = Asker(opened, Circuits(clock), prices)
@@ -86,11 +88,15 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
             with_reflection=mesh.has_reflection,
             max_calls=MAX_CALLS,
         )
-        is_configured = bool(from_environment(environment).candidates)
+        has_environment = bool(from_environment(environment).candidates)
+        brought = False
 
         async def model() -> str | None:
-            """Tell health that there is a model; whether its provider answers is asked of no provider every second."""
-            return "" if is_configured else None
+            """Tell health that somebody has a model; whether its provider answers is asked of no provider."""
+            nonlocal brought
+            with suppress(AppError):  # without the database what was known last counts
+                brought = await credentials.any_used()
+            return "" if has_environment or brought else None
 
         await stack.enter_async_context(serving([internal, public], database, {"llm": model}))
         yield

@@ -25,6 +25,14 @@ class CredentialStore:
             )
         return {row["id"]: _credential(row) for row in rows}
 
+    async def any_used(self) -> bool:
+        """Tell whether the configuration of any organisation names a key. Raises AppError(UNAVAILABLE)."""
+        async with self._database.queue() as connection:
+            found: bool = await connection.fetchval(
+                "SELECT EXISTS (SELECT FROM llm_gateway.credentials WHERE unused_since IS NULL)"
+            )
+        return found
+
     async def replace(self, organization_id: UUID, new: Sequence[Credential], used: Collection[UUID]) -> None:
         """Store new keys, and remove those that no configuration has named for a day.
 

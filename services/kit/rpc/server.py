@@ -125,6 +125,10 @@ class RpcServer:
         for name in extra or ("", *self._names):
             await self.health.set(name, state)
 
+    async def forget(self, part: str) -> None:
+        """Tell health that a part of the role is not configured any more."""
+        await self.health.set(part, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+
     async def stop(self, grace: float) -> None:
         """Refuse new calls, give those inside `grace` seconds, then cancel them."""
         await self.health.enter_graceful_shutdown()

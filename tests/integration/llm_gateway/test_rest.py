@@ -13,7 +13,7 @@ from emulators.openai import OpenAIEmulator
 from services.kit.rpc.channel import open_channel
 from tests.integration.llm_gateway.conftest import KEY, own
 from tests.support.postgres import Database
-from tests.support.system import System, running_system
+from tests.support.system import System, running_system, until
 
 ROLES = ("auth", "orgs", "llm_gateway", "webhooks", "review", "gateway")
 
@@ -27,6 +27,7 @@ async def model() -> AsyncIterator[OpenAIEmulator]:
 @pytest.fixture
 async def system(database: Database, monkeypatch: pytest.MonkeyPatch, model: OpenAIEmulator) -> AsyncIterator[System]:
     monkeypatch.setattr("services.llm_gateway.routing.KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("services.kit.app._HEALTH_SECONDS", 0.05)
     environment = {
         "LINTEL_ALLOW_LOOPBACK_MODELS": "true",
         "LINTEL_MODEL_PRICES": '{"test-model": {"input": 1000000, "output": 0}}',
@@ -103,3 +104,18 @@ async def test_an_organisation_brings_its_key_and_limits_what_it_costs(system: S
     bad = await system.api.get("/usage/tokens?from=yesterday")
     assert bad.status_code == 400 and [v["field"] for v in bad.json()["violations"]] == ["from"]
     assert (await system.api.get("/usage/tokens?groupBy=colour")).status_code == 400
+
+
+async def test_health_tells_of_a_model_that_only_an_organisation_has(system: System, model: OpenAIEmulator) -> None:
+    async def tells(state: str) -> bool:
+        found: str = (await system.api.get("/health")).json()["details"]["llm"]["status"]
+        return found == state
+
+    assert await tells("disabled")
+    path = "/organization/parameters/code-review"
+    saved = await system.api.post(path, json={"configValue": {"byokConfig": {"main": own(model)}}})
+    assert saved.status_code in (200, 201), saved.text
+    await until(lambda: tells("up"))
+    without = await system.api.post(path, json={"configValue": {}})
+    assert without.status_code in (200, 201), without.text
+    await until(lambda: tells("disabled"))

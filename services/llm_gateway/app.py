@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from services.kit.app import Mesh, serving
 from services.kit.config import load
 from services.kit.errors import AppError
-from services.kit.postgres.pool import Database
+from services.kit.postgres.pool import Database, DatabaseError
 from services.kit.rpc.authenticate import authenticator
 from services.kit.rpc.channel import open_channel
 from services.kit.rpc.server import RpcServer
@@ -94,9 +94,11 @@ async def serve(mesh: Mesh) -> AsyncIterator[None]:
         async def model() -> str | None:
             """Tell health that somebody has a model; whether its provider answers is asked of no provider."""
             nonlocal brought
-            with suppress(AppError):  # without the database what was known last counts
+            if has_environment:
+                return ""
+            with suppress(AppError, DatabaseError):  # no database, or no schema yet: what was known last counts
                 brought = await credentials.any_used()
-            return "" if has_environment or brought else None
+            return "" if brought else None
 
         await stack.enter_async_context(serving([internal, public], database, {"llm": model}))
         yield

@@ -1,10 +1,12 @@
 """Models, keys, usage and budgets over REST, behind the edge: a key goes in, and a model is asked by it."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from lintel.llm.v1 import llm_service_pb2 as pb
 from lintel.llm.v1.llm_service_pb2_grpc import LlmServiceStub
@@ -24,8 +26,8 @@ async def model() -> AsyncIterator[OpenAIEmulator]:
         yield emulator
 
 
-@pytest.fixture
-async def system(database: Database, monkeypatch: pytest.MonkeyPatch, model: OpenAIEmulator) -> AsyncIterator[System]:
+@asynccontextmanager
+async def started(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[System]:
     monkeypatch.setattr("services.llm_gateway.routing.KEPT_SECONDS", 0.0)
     monkeypatch.setattr("services.kit.app._HEALTH_SECONDS", 0.05)
     environment = {
@@ -35,6 +37,23 @@ async def system(database: Database, monkeypatch: pytest.MonkeyPatch, model: Ope
     host: Any = SimpleNamespace(url="http://127.0.0.1:9")  # nobody asks a code host here
     async with running_system(database, host, environment, roles=ROLES) as made:
         yield made
+
+
+@pytest.fixture
+async def system(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[System]:
+    async with started(database, monkeypatch) as made:
+        yield made
+
+
+async def saved(system: System, configuration: dict[str, Any]) -> None:
+    answer = await system.api.post("/organization/parameters/code-review", json={"configValue": configuration})
+    assert answer.status_code in (200, 201), answer.text
+
+
+async def tells(system: System, state: str, part: str = "llm") -> bool:
+    """Whether /health says this of a part."""
+    found: str = (await system.api.get("/health")).json()["details"][part]["status"]
+    return found == state
 
 
 async def test_an_organisation_brings_its_key_and_limits_what_it_costs(system: System, model: OpenAIEmulator) -> None:
@@ -106,16 +125,25 @@ async def test_an_organisation_brings_its_key_and_limits_what_it_costs(system: S
     assert (await system.api.get("/usage/tokens?groupBy=colour")).status_code == 400
 
 
-async def test_health_tells_of_a_model_that_only_an_organisation_has(system: System, model: OpenAIEmulator) -> None:
-    async def tells(state: str) -> bool:
-        found: str = (await system.api.get("/health")).json()["details"]["llm"]["status"]
-        return found == state
+async def test_health_lives_on_where_the_schema_is_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch, model: OpenAIEmulator
+) -> None:
+    owner = await asyncpg.connect(database.owner_dsn)
+    try:
+        await owner.execute("ALTER TABLE llm_gateway.credentials RENAME TO credentials_to_come")
+        async with started(database, monkeypatch) as system:
+            await until(lambda: tells(system, "up", part="application"))
+            assert await tells(system, "disabled")
+            await owner.execute("ALTER TABLE llm_gateway.credentials_to_come RENAME TO credentials")
+            await saved(system, {"byokConfig": {"main": own(model)}})
+            await until(lambda: tells(system, "up"))
+    finally:
+        await owner.close()
 
-    assert await tells("disabled")
-    path = "/organization/parameters/code-review"
-    saved = await system.api.post(path, json={"configValue": {"byokConfig": {"main": own(model)}}})
-    assert saved.status_code in (200, 201), saved.text
-    await until(lambda: tells("up"))
-    without = await system.api.post(path, json={"configValue": {}})
-    assert without.status_code in (200, 201), without.text
-    await until(lambda: tells("disabled"))
+
+async def test_health_tells_of_a_model_that_only_an_organisation_has(system: System, model: OpenAIEmulator) -> None:
+    assert await tells(system, "disabled")
+    await saved(system, {"byokConfig": {"main": own(model)}})
+    await until(lambda: tells(system, "up"))
+    await saved(system, {})
+    await until(lambda: tells(system, "disabled"))

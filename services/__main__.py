@@ -5,9 +5,8 @@ import sys
 
 from services.kit import app
 from services.kit.bus.choose import choose_bus
-from services.kit.config import unknown_variables, variables
-from services.kit.variables import READ_ELSEWHERE, UNUSED
-from services.roles import ROLES
+from services.kit.config import unknown_variables
+from services.roles import ROLES, known_variables
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,8 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in wanted if name not in ROLES]
     if unknown:
         parser.error(f"no role {', '.join(unknown)}; the roles are {', '.join(ROLES)}")
-    known = {name for role in ROLES.values() for name in variables(role.settings)} | set(variables(app.MeshSettings))
-    for name, nearest in unknown_variables(known | READ_ELSEWHERE | set(UNUSED)).items():
+    for name, nearest in unknown_variables(known_variables()).items():
         print(f"lintel: nothing reads {name}" + (f"; is {nearest} meant?" if nearest else ""), file=sys.stderr)
     roles = {name: role for name, role in ROLES.items() if name in wanted}
     return app.run(roles, choose_bus, check_only=options.check_config)

@@ -12,24 +12,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
-from services.kit import app
 from services.kit.artefacts.mongodb import MongoChunks
 from services.kit.artefacts.settings import DocumentSettings
 from services.kit.bus.address import BrokerSettings, parse
 from services.kit.bus.session import reach
-from services.kit.config import ConfigError, load, unknown_variables, variables
+from services.kit.config import ConfigError, load, unknown_variables
 from services.kit.postgres.diagnosis import diagnose
 from services.kit.postgres.settings import DatabaseSettings
 from services.kit.redact import mask
 from services.kit.telemetry import log
-from services.kit.variables import READ_ELSEWHERE, UNUSED
+from services.kit.variables import UNUSED
 from services.llm_gateway.config import LlmGatewaySettings
 from services.llm_gateway.environment import Candidate, from_environment
 from services.llm_gateway.failures import describe
 from services.llm_gateway.providers.faults import ProbeCode, ProviderError
 from services.llm_gateway.providers.opening import open_model
 from services.llm_gateway.providers.wire import Network
-from services.roles import ROLES
+from services.roles import ROLES, known_variables
 from services.webhooks.code_hosts import token_variable
 from services.webhooks.config import WebhooksSettings
 from services.webhooks.hosts import ADAPTERS
@@ -74,9 +73,8 @@ def main() -> int:
 
 
 def _settings() -> list[Finding]:
-    known = {name for role in ROLES.values() for name in variables(role.settings)} | set(variables(app.MeshSettings))
     found = []
-    for name, nearest in unknown_variables(known | READ_ELSEWHERE | set(UNUSED)).items():
+    for name, nearest in unknown_variables(known_variables()).items():
         mend = f"Is {nearest} meant?" if nearest else "Remove it, or look for its name in docs/deployment.md."
         found.append(Finding(name, "warn", "nothing reads this variable", mend))
     problems: dict[str, None] = {}

@@ -6,7 +6,10 @@ from gateway import app as gateway
 from gateway.config import GatewayConfig
 from services.auth import app as auth
 from services.auth.config import AuthSettings
-from services.kit.app import Role
+from services.kit.app import MeshSettings, Role
+from services.kit.config import Settings, variables
+from services.kit.telemetry.export import ExportSettings
+from services.kit.variables import READ_ELSEWHERE, UNUSED
 from services.llm_gateway import app as llm_gateway
 from services.llm_gateway.config import LlmGatewaySettings
 from services.orgs import app as orgs
@@ -34,3 +37,14 @@ ROLES: Mapping[str, Role] = {
     # REST, webhooks and gRPC's edge; starts last, so that what it fronts is there
     "gateway": Role(gateway.serve, GatewayConfig),
 }
+
+
+def read_variables() -> set[str]:
+    """Answer every variable of the environment that something reads."""
+    settings: list[type[Settings]] = [MeshSettings, ExportSettings, *(role.settings for role in ROLES.values())]
+    return {name for each in settings for name in variables(each)} | READ_ELSEWHERE
+
+
+def known_variables() -> set[str]:
+    """Answer those too that are accepted without effect; any other with our prefix is a mistake."""
+    return read_variables() | set(UNUSED)

@@ -7,8 +7,6 @@ READ_ELSEWHERE = frozenset(
         "LINTEL_MIGRATIONS_URL",
         "LINTEL_URL",
         "LINTEL_TOKEN",
-        # made by the first `up`, before there is an adapter that reads them
-        *(f"{host}_WEBHOOK_SECRET" for host in ("BITBUCKET", "AZURE_REPOS", "FORGEJO")),
     }
 )
 
@@ -31,6 +29,6 @@ UNUSED = {
     **{
         name: _NO_ADAPTER
         for host in ("BITBUCKET", "AZURE_REPOS", "FORGEJO")
-        for name in (f"{host}_TOKEN", f"LINTEL_{host}_API_URL")
+        for name in (f"{host}_TOKEN", f"{host}_WEBHOOK_SECRET", f"LINTEL_{host}_API_URL")
     },
 }

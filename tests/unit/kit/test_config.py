@@ -7,11 +7,10 @@ from pydantic import Field, SecretStr
 
 from services.kit import config
 from services.kit.app import MeshSettings
-from services.kit.config import ConfigError, Settings, effective, unknown_variables, variables
+from services.kit.config import ConfigError, Settings, effective, unknown_variables
 from services.kit.crypto import CryptoSettings, subkey
 from services.kit.postgres.settings import DatabaseSettings
-from services.kit.variables import READ_ELSEWHERE
-from services.roles import ROLES
+from services.roles import known_variables
 
 KEY = "8f1d3c5b7a9e0246cdfe13579bdf02468ace9f1e2d3c4b5a69788796a5b4c3d2"
 
@@ -170,6 +169,5 @@ def test_what_is_wrong_in_several_is_told_together_and_once(monkeypatch: pytest.
 
 
 def test_every_variable_of_the_roles_and_of_the_contract_is_known() -> None:
-    known = {name for role in ROLES.values() for name in variables(role.settings)} | READ_ELSEWHERE
-    assert unknown_variables(known, {"API_CRYPTO_KEY_FILE": "x", "API_GROQ_API_KEY": "x"}) == {}
-    assert unknown_variables(known, {"API_CRYPTO_KYE": "x"}) == {"API_CRYPTO_KYE": "API_CRYPTO_KEY"}
+    assert unknown_variables(known_variables(), {"API_CRYPTO_KEY_FILE": "x", "API_GROQ_API_KEY": "x"}) == {}
+    assert unknown_variables(known_variables(), {"API_CRYPTO_KYE": "x"}) == {"API_CRYPTO_KYE": "API_CRYPTO_KEY"}

@@ -7,10 +7,10 @@ import pytest
 
 from cli.environment import parse
 from services.kit import app
-from services.kit.config import Settings, unknown_variables, variables
+from services.kit.config import Settings
 from services.kit.telemetry.export import ExportSettings
-from services.kit.variables import READ_ELSEWHERE, UNUSED
-from services.roles import ROLES
+from services.kit.variables import UNUSED
+from services.roles import ROLES, known_variables, read_variables
 
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 HOSTS = ("GITHUB", "GITLAB", "BITBUCKET", "AZURE_REPOS", "FORGEJO")
@@ -37,7 +37,7 @@ CONTRACT = (
     *("LINTEL_STATE_DIR", "LINTEL_URL", "LINTEL_TOKEN"),
 )
 SETTINGS: list[type[Settings]] = [app.MeshSettings, ExportSettings, *(role.settings for role in ROLES.values())]
-READ = frozenset(name for model in SETTINGS for name in variables(model)) | READ_ELSEWHERE
+READ = read_variables()
 
 
 def example() -> dict[str, str]:
@@ -52,25 +52,30 @@ def test_a_variable_of_the_contract_is_read_or_told_as_without_effect(name: str)
     assert UNUSED.get(name, "a reason")
 
 
-def test_the_example_sets_nothing_and_has_every_variable_of_the_contract() -> None:
+def test_the_example_sets_nothing_and_has_every_variable_that_is_known() -> None:
     assert parse(EXAMPLE.read_text(encoding="utf-8"), EXAMPLE.name) == {}
+    assert set(example()) == known_variables()
     assert set(CONTRACT) <= set(example())
-    assert unknown_variables(READ | set(UNUSED), example()) == {}
 
 
-def test_the_example_shows_the_defaults_that_count() -> None:
+def test_the_example_shows_the_defaults() -> None:
     defaults = {
         field.alias: field.default for model in SETTINGS for field in model.model_fields.values() if field.alias
     }
-    shown = {name: value for name, value in example().items() if value and defaults.get(name) not in (None, "")}
-    assert len(shown) > 5
-    assert shown == {name: re.sub(r"^(True|False)$", lambda m: m[0].lower(), str(defaults[name])) for name in shown}
+    written = {name: _written(default) for name, default in defaults.items() if _written(default)}
+    assert len(written) > 25
+    assert {name: value for name, value in example().items() if value} == written
+
+
+def _written(default: object) -> str:
+    """A default as it is written into the environment; empty where there is none."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float):
+        return f"{default:g}"
+    return str(default) if isinstance(default, (int, str)) else ""
 
 
 def test_the_example_says_what_has_no_effect() -> None:
-    text = EXAMPLE.read_text(encoding="utf-8")
-    _, _, rest = text.partition("# Accepted, without effect yet")
-    block = rest.partition("\n\n")[0]
-    told = set(re.findall(r"(?m)^#([A-Z][A-Z0-9_]*)=", block))
-    told |= set(re.findall(r"(?m)^#([A-Z][A-Z0-9_]*)=.*# accepted, without effect", text))
-    assert {name for name in UNUSED if not name.endswith("_PREVIOUS")} <= told <= set(UNUSED) | READ_ELSEWHERE
+    block = EXAMPLE.read_text(encoding="utf-8").partition("# Accepted, without effect yet")[2].partition("\n\n")[0]
+    assert set(re.findall(r"(?m)^#([A-Z][A-Z0-9_]*)=", block)) == set(UNUSED)

@@ -61,7 +61,7 @@ class World:
 
 _TABLES = {
     "deliveries": "SELECT host_delivery_id, state, reason, body FROM webhooks.deliveries",
-    "outbox": "SELECT id, sent_time FROM webhooks.outbox",
+    "outbox": "SELECT id, attempts, sent_time, available_at, clock_timestamp() AS now FROM webhooks.outbox",
     "inbox": "SELECT id, state, reason, envelope FROM review.inbox",
     "runs": "SELECT r.id, r.state, r.state_reason, r.head_sha, r.errors, r.crashes, r.waits, p.number, p.host "
     "FROM review.runs r JOIN review.pull_requests p ON p.id = r.pull_request_id",
@@ -144,7 +144,8 @@ def _events(world: World) -> Iterator[Violation]:
         if told[key] != arrived[key]:
             yield Violation("event", f"{told[key]} deliveries about {key} became {arrived[key]} envelopes")
     if world.tables["outbox"]:
-        yield Violation("outbox", f"{len(world.tables['outbox'])} envelopes are left")
+        rows = [{name: str(value) for name, value in row.items()} for row in world.tables["outbox"]]
+        yield Violation("outbox", f"{len(rows)} envelopes are left: {rows}")
 
 
 def _runs(world: World) -> Iterator[Violation]:
